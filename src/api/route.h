@@ -1,0 +1,55 @@
+// Route: one row of a contract file. dispatch() goes through the contract's order of checks and then calls handle.
+#pragma once
+
+#include <array>
+#include <span>
+#include <string_view>
+
+#include "http/failure.h"
+#include "http/request.h"
+#include "http/response.h"
+#include "portal/principal.h"
+#include "portal/services.h"
+
+namespace portal::api {
+
+// What a handler gets. Lives as long as its coroutine.
+struct Call {
+    http::Request& request;
+    Services& portal;
+    Principal caller;                                  // kind none on anonymous routes
+    std::array<std::string_view, 2> parameters{};      // the pattern's {..} parts, in order
+    std::string body;                                  // read and within the limit; "" when the route takes none
+    std::vector<Limit> admitted;                       // what this request was charged so far
+    std::vector<http::Header> extra_headers;           // sent with whatever answer follows, failures too
+};
+
+enum class Body { none, json };
+enum class LimitClass { standard, client_portal, restricted };
+
+// Which principals a route takes, as bits of 1 << Kind.
+constexpr unsigned only(Kind kind) { return 1u << unsigned(kind); }
+inline constexpr unsigned anyone = 0;
+inline constexpr unsigned workspace_token = only(Kind::workspace);
+inline constexpr unsigned portal_session = only(Kind::customer) | only(Kind::member);
+
+// The groups of portal_api: sessions, portal, client-portal, management.
+enum class Group { sessions, portal, client_portal, management };
+
+struct Route {
+    http::Method method;
+    std::string_view pattern;     // "/api/v1/client-portal/contacts/{id}/invite", without a last slash
+    Group group;
+    http::Surface surface;
+    unsigned kinds;
+    Scope scope;                  // none: no scope asked
+    LimitClass limit;
+    Body body;
+    io::Task<http::Response> (*handle)(Call& call);
+};
+
+// One table per surface file.
+std::span<const Route> customer_session_routes();
+std::span<const Route> client_portal_routes();
+
+}  // namespace portal::api

@@ -1,0 +1,74 @@
+// Json: a Jansson value, reference-counted by RAII. Objects keep insertion order and are printed compactly.
+#pragma once
+
+#include <jansson.h>
+
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace portal::http {
+
+class Json {
+  public:
+    Json() noexcept = default;                                    // empty handle: "absent"
+    Json(std::nullptr_t) noexcept : value_(json_null()) {}
+    Json(bool value) noexcept : value_(json_boolean(value)) {}
+    Json(int value) noexcept : value_(json_integer(value)) {}
+    Json(std::int64_t value) noexcept : value_(json_integer(value)) {}
+    Json(double value) noexcept : value_(json_real(value)) {}
+    Json(std::string_view text);                                  // invalid UTF-8 becomes U+FFFD
+    Json(const char* text) : Json(std::string_view(text)) {}
+    Json(const std::string& text) : Json(std::string_view(text)) {}
+    template <class T>
+    Json(const std::optional<T>& value) : Json(value ? Json(*value) : Json(nullptr)) {}
+    Json(const Json& other) noexcept : value_(json_incref(other.value_)) {}
+    Json(Json&& other) noexcept : value_(std::exchange(other.value_, nullptr)) {}
+    Json& operator=(Json other) noexcept {
+        std::swap(value_, other.value_);
+        return *this;
+    }
+    ~Json() { json_decref(value_); }
+
+    static Json steal(json_t* value) noexcept { Json json; json.value_ = value; return json; }
+    static Json borrow(json_t* value) noexcept { return steal(json_incref(value)); }
+    static Json object() { return steal(json_object()); }
+    static Json array() { return steal(json_array()); }
+    static Json object(std::initializer_list<std::pair<const char*, Json>> members);
+    // A value stored by us (a jsonb column): throws std::runtime_error when it is no JSON.
+    static Json parse(std::string_view text);
+
+    Json& set(const char* name, Json value) {
+        json_object_set(value_, name, value.value_);
+        return *this;
+    }
+    Json& push(Json value) {
+        json_array_append(value_, value.value_);
+        return *this;
+    }
+
+    bool present() const noexcept { return value_ != nullptr; }
+    bool is_null() const noexcept { return json_is_null(value_); }
+    bool is_object() const noexcept { return json_is_object(value_); }
+    bool is_array() const noexcept { return json_is_array(value_); }
+    bool is_string() const noexcept { return json_is_string(value_); }
+    bool is_integer() const noexcept { return json_is_integer(value_); }
+    bool is_boolean() const noexcept { return json_is_boolean(value_); }
+    std::string_view text() const { return {json_string_value(value_), json_string_length(value_)}; }
+    std::int64_t integer() const { return json_integer_value(value_); }
+    bool boolean() const { return json_is_true(value_); }
+    Json operator[](const char* name) const { return borrow(json_object_get(value_, name)); }
+    Json operator[](std::size_t index) const { return borrow(json_array_get(value_, index)); }
+    std::size_t size() const { return json_is_array(value_) ? json_array_size(value_) : json_object_size(value_); }
+
+    std::string dump() const;    // compact, UTF-8, slashes unescaped
+    json_t* get() const noexcept { return value_; }
+
+  private:
+    json_t* value_ = nullptr;
+};
+
+}  // namespace portal::http

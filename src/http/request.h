@@ -1,0 +1,41 @@
+// Request: what a route may know of an HTTP request. The host (the nginx module; a struct in unit tests) implements it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "io/task.h"
+
+namespace portal::http {
+
+enum class Method { get, head, post, put, patch, del, options, other };
+
+// The request body is over the limit: 413, sent before it was read whole.
+struct BodyTooLarge {};
+// The client went silent or away half-way through the body: there is nobody to answer (the host closes with 408/499).
+struct BodyAborted {};
+
+class Request {
+  public:
+    virtual ~Request() = default;
+
+    Method method = Method::other;
+    std::string_view path;            // percent-decoded and normalised, begins with '/'
+    std::string_view query;           // as sent, without '?'
+    std::string_view client_address;  // what realip left, textual; "unix:" for a unix socket peer
+    std::string_view request_id;      // 32 hex digits, also in the error log
+
+    // First value of a header, by lower-case name.
+    virtual std::optional<std::string_view> header(std::string_view lower_case_name) const = 0;
+    // The whole body, once. Throws BodyTooLarge past `limit` bytes, BodyAborted when it never came.
+    virtual io::Task<std::string> read_body(std::size_t limit) = 0;
+};
+
+// First value of a query parameter, percent-decoded ('+' is a space); every value of it with all().
+std::optional<std::string> query_parameter(std::string_view query, std::string_view name);
+std::string percent_decode(std::string_view text, bool plus_is_space);
+// application/x-www-form-urlencoded: unreserved characters stay, '+' is %2B, '@' is %40.
+std::string percent_encode(std::string_view text);
+
+}  // namespace portal::http

@@ -1,0 +1,40 @@
+// Response: status, headers and a body in memory. The host adds what every answer carries (X-Request-ID, nosniff,
+// Cache-Control, Referrer-Policy, CORS).
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace portal::http {
+
+struct Header {
+    std::string_view name;   // a string literal
+    std::string value;
+};
+
+struct Response {
+    int status = 200;
+    std::string body;                                   // empty: no Content-Type is sent
+    std::string_view content_type = "application/json";
+    std::vector<Header> headers;
+
+    Response& with(std::string_view name, std::string value) {
+        headers.push_back({name, std::move(value)});
+        return *this;
+    }
+};
+
+inline Response json_response(int status, std::string body) {
+    Response response;
+    response.status = status;
+    response.body = std::move(body);
+    return response;
+}
+inline Response no_content() {
+    Response response;
+    response.status = 204;
+    return response;
+}
+
+}  // namespace portal::http

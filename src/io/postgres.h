@@ -1,0 +1,167 @@
+// Postgres: a few pipelined libpq connections that heal themselves.
+//
+// Every query is one prepared statement followed by its own sync, so each is its own transaction and an error harms
+// nobody else in the pipeline. Statements are prepared per connection at first use. A deadline runs from enqueueing;
+// when it passes the caller gets PostgresUnavailable, and when the statement was already sent its connection is
+// dropped (results are positional). A cancelled query's result is read and discarded.
+// When a connection is lost, a statement marked Retry::read is sent once more on another one; the rest fail with
+// PostgresUnavailable, since nobody can tell whether they happened.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <libpq-fe.h>
+
+#include "io/loop.h"
+#include "io/task.h"
+
+namespace portal::io {
+
+// No answer can be had now: down, too slow, or too much queued. HTTP 503 with Retry-After.
+struct PostgresUnavailable : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+// The server refused the statement. `constraint` is the violated constraint's name where there is one; `message`
+// is a RAISEd text or the server's words (no parameters in it; never shown to a client unless our own RAISE made it).
+struct PostgresError : std::runtime_error {
+    PostgresError(std::string state, std::string constraint, std::string message)
+        : std::runtime_error(state + ": " + message),
+          sqlstate(std::move(state)), constraint(std::move(constraint)), message(std::move(message)) {}
+    std::string sqlstate, constraint, message;
+};
+
+enum class Lane {
+    lookup,   // short reads that authenticate: a connection of their own, never behind a slow one
+    main,     // everything else
+};
+enum class Retry { never, read };
+
+// Stands beside the type it fills, as a constant: static constexpr Statement find{"customer_find", R"(SELECT ...)"}.
+// `name` is unique in the program. Parameters are sent as text; write casts ($1::uuid) where types are not inferred.
+struct Statement {
+    const char* name;
+    const char* sql;
+    Lane lane = Lane::main;
+    Retry retry = Retry::never;
+    std::int64_t deadline = 1000;   // ms from enqueueing; lists and exports 5000
+};
+
+// A statement's parameters, in order. NULL is std::nullopt / std::nullptr_t.
+class Parameters {
+  public:
+    Parameters() = default;
+    template <class... Values>
+    explicit Parameters(const Values&... values) {
+        values_.reserve(sizeof...(values));
+        (add(values), ...);
+    }
+    Parameters& add(std::string_view text) { values_.emplace_back(std::string(text)); return *this; }
+    Parameters& add(const std::string& text) { values_.emplace_back(text); return *this; }
+    Parameters& add(const char* text) { values_.emplace_back(std::string(text)); return *this; }
+    Parameters& add(bool value) { values_.emplace_back(value ? "t" : "f"); return *this; }
+    Parameters& add(int value) { values_.emplace_back(std::to_string(value)); return *this; }
+    Parameters& add(std::int64_t value) { values_.emplace_back(std::to_string(value)); return *this; }
+    Parameters& add(std::nullptr_t) { values_.emplace_back(std::nullopt); return *this; }
+    Parameters& add(std::nullopt_t) { values_.emplace_back(std::nullopt); return *this; }
+    template <class Value>
+    Parameters& add(const std::optional<Value>& value) {
+        if (value) {
+            return add(*value);
+        }
+        return add(nullptr);
+    }
+    // text[] in PostgreSQL's array syntax
+    Parameters& add(const std::vector<std::string>& list);
+
+    std::size_t size() const { return values_.size(); }
+    const char* data(std::size_t index) const {
+        return values_[index] ? values_[index]->c_str() : nullptr;
+    }
+
+  private:
+    std::vector<std::optional<std::string>> values_;
+};
+
+// One row of Rows; valid as long as they are.
+class Row {
+  public:
+    Row(const PGresult* result, int row) : result_(result), row_(row) {}
+    bool null(const char* column) const { return PQgetisnull(result_, row_, index(column)) != 0; }
+    std::string_view text(const char* column) const {   // "" when NULL
+        int at = index(column);
+        return {PQgetvalue(result_, row_, at), std::size_t(PQgetlength(result_, row_, at))};
+    }
+    std::string string(const char* column) const { return std::string(text(column)); }
+    std::optional<std::string> optional(const char* column) const {
+        return null(column) ? std::nullopt : std::optional<std::string>(text(column));
+    }
+    std::int64_t integer(const char* column) const { return std::strtoll(text(column).data(), nullptr, 10); }
+    bool boolean(const char* column) const { return text(column) == "t"; }
+
+  private:
+    int index(const char* column) const;   // throws std::logic_error for a name the statement does not return
+    const PGresult* result_;
+    int row_;
+};
+
+class Rows {
+  public:
+    Rows() = default;
+    explicit Rows(PGresult* result) : result_(result, &PQclear) {}
+    int size() const { return result_ ? PQntuples(result_.get()) : 0; }
+    bool empty() const { return size() == 0; }
+    Row operator[](int row) const { return Row(result_.get(), row); }
+    Row front() const { return Row(result_.get(), 0); }
+    std::int64_t affected() const { return std::strtoll(PQcmdTuples(result_.get()), nullptr, 10); }
+
+  private:
+    std::shared_ptr<PGresult> result_;
+};
+
+struct PostgresOptions {
+    // libpq key=value string or URI, several hosts and target_session_attrs included. Names are resolved when the
+    // options are made (resolve()), never on the loop.
+    std::string conninfo;
+    int lookup_connections = 1;
+    int main_connections = 2;
+    std::size_t queue = 512;                  // statements in flight and waiting, per pool; beyond: unavailable
+    std::int64_t connect_timeout = 1000;      // ms
+    std::string application_name = "portal";
+
+    // Adds numeric hostaddr for each host name. Blocking: at start-up, or in the helper off the loop. Throws
+    // std::invalid_argument with a reason fit for an operator.
+    static PostgresOptions resolve(std::string conninfo);
+};
+
+class Postgres {
+  public:
+    Postgres(Loop& loop, PostgresOptions options);
+    ~Postgres();
+    Postgres(const Postgres&) = delete;
+
+    // Throws PostgresUnavailable or PostgresError. Copies nothing but `parameters`; the Statement must be static.
+    Task<Rows> query(const Statement& statement, Parameters parameters = {});
+
+    // At least one connection is up.
+    bool available() const noexcept;
+
+    // Asks for notifications on a channel, now and after each reconnect (helper only: keeps one connection for it).
+    // `connected` is called whenever listening has (again) begun: what was told in between is lost.
+    void listen(std::vector<std::string> channels,
+                std::function<void(std::string_view channel, std::string_view payload)> notified,
+                std::function<void()> connected);
+
+  private:
+    struct Pool;
+    std::unique_ptr<Pool> pool_;
+};
+
+}  // namespace portal::io

@@ -1,0 +1,30 @@
+// ConfigCache: rendered answers of GET /api/v1/client-portal/config, by workspace, in the shared zone.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "portal/uuid.h"
+
+namespace portal {
+
+struct CachedConfig {
+    std::string body;   // {"data":{...}}
+    std::string etag;   // quoted
+};
+
+class ConfigCache {
+  public:
+    virtual ~ConfigCache() = default;
+    // A fresh entry; with `stale` also one that could not be refreshed (PostgreSQL gone), within portal_stale.
+    virtual std::optional<CachedConfig> find(const Uuid& workspace, bool stale) = 0;
+    // Read before the query is sent, handed to store(): a change in between makes the entry count as old.
+    virtual std::uint64_t generation() = 0;
+    virtual void store(const Uuid& workspace, const CachedConfig& config, std::uint64_t generation) = 0;
+    // Something about these rows changed here and now: entries resting on them are read again, on this node at once.
+    // Ids of tokens, sessions, customers, members, workspaces; a contact or company by addressee_bump_id().
+    virtual void bump(const Uuid& id) = 0;
+};
+
+}  // namespace portal

@@ -1,0 +1,74 @@
+// Limiter: literal rate limits (contract/README.md, Rate limits).
+//
+// No window of `window` ever admits more than `quota`. Both the node's shared zone and Redis log every admission and
+// both must allow it; without Redis configured the zone alone decides. Redis down or slow: Policy::on_error.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "http/response.h"
+#include "io/task.h"
+#include "portal/secrets.h"
+
+namespace portal {
+
+struct Policy {
+    enum class OnError : std::uint8_t {
+        degrade,   // the zone alone decides, and limiter_degraded counts it
+        deny,      // 503 with Retry-After
+    };
+    std::string_view name;        // "client-portal", as RateLimit-Policy tells it
+    std::uint32_t quota;          // N
+    std::uint32_t window;         // seconds
+    OnError on_error = OnError::degrade;
+};
+
+// The contract's classes.
+namespace limits {
+inline constexpr Policy bad_token{"bad-token", 30, 60};
+inline constexpr Policy restricted{"restricted", 60, 60};
+inline constexpr Policy client_portal{"client-portal", 60, 60};
+inline constexpr Policy standard{"default", 500, 60};
+inline constexpr Policy invitation_mail{"mail", 5, 3600, Policy::OnError::deny};
+}  // namespace limits
+
+// Which counter: 16 bytes of a digest, or a row's id mixed with the policy.
+struct LimitKey {
+    std::array<std::uint8_t, 16> bytes{};
+};
+
+struct Limit {
+    const Policy* policy;
+    LimitKey key;
+};
+
+// What came of an admission; headers() are those every limited answer carries.
+struct Verdict {
+    bool allowed = true;
+    bool degraded = false;        // Redis was not asked, or did not answer
+    bool unavailable = false;     // refused because Redis could not be asked (503)
+    const Policy* policy = nullptr;   // the one with the least remaining
+    std::uint32_t remaining = 0;
+    std::int64_t reset_at = 0;        // Unix seconds, rounded up
+    std::int64_t reset_in = 0;        // seconds, rounded up, at least 1 when denied
+    void add_headers(std::vector<http::Header>& headers) const;   // with Retry-After when refused
+};
+
+// An address as limits know it: IPv4-mapped IPv6 is IPv4, IPv6 its /64.
+std::string limiter_address(std::string_view client_address);
+
+class Limiter {
+  public:
+    virtual ~Limiter() = default;
+    // All limits admit or none does. Never throws for Redis's sake.
+    virtual io::Task<Verdict> admit(std::vector<Limit> limits) = 0;
+    // Gives admissions of admit(limits) back: refused later on, or not to be counted.
+    virtual void give_back(const std::vector<Limit>& limits) noexcept = 0;
+    // The key of a row's (token's, session's) counter, and of an address or e-mail (never stored in clear).
+    virtual LimitKey row_key(const Policy& policy, const Uuid& row) const = 0;
+    virtual LimitKey text_key(const Policy& policy, std::string_view text) const = 0;
+};
+
+}  // namespace portal

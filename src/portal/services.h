@@ -1,0 +1,24 @@
+// Services: what a route may use. One per process, made by its host (module, helper, portalctl, unit test).
+#pragma once
+
+#include "io/loop.h"
+#include "io/postgres.h"
+#include "portal/config_cache.h"
+#include "portal/helper_client.h"
+#include "portal/limiter.h"
+#include "portal/secrets.h"
+#include "portal/settings.h"
+
+namespace portal {
+
+struct Services {
+    io::Loop& loop;
+    io::Postgres& db;
+    const Secrets& secrets;
+    const Settings& settings;
+    Limiter& limiter;
+    ConfigCache& configs;
+    HelperClient& helper;
+};
+
+}  // namespace portal

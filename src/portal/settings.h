@@ -1,0 +1,18 @@
+// Settings: what directives and the helper's file configure, for routes and rules.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace portal {
+
+struct Settings {
+    std::string base_url;                       // no trailing slash
+    std::size_t body_limit = 64 * 1024;
+    std::int64_t invite_wait = 10000;           // ms a POST .../invite waits for the mail server
+    std::vector<std::string> credential_origins;   // CORS with credentials
+    std::string portal_logo_root;               // portal_logo paths lie below it
+};
+
+}  // namespace portal
