@@ -42,6 +42,9 @@ struct LimitKey {
 struct Limit {
     const Policy* policy;
     LimitKey key;
+    // filled in by admit(): where the admission is logged, for give_back()
+    std::int64_t zone_at = 0;
+    std::int64_t redis_at = 0;
 };
 
 // What came of an admission; headers() are those every limited answer carries.
@@ -53,6 +56,7 @@ struct Verdict {
     std::uint32_t remaining = 0;
     std::int64_t reset_at = 0;        // Unix seconds, rounded up
     std::int64_t reset_in = 0;        // seconds, rounded up, at least 1 when denied
+    std::vector<Limit> charged;       // what was admitted, for give_back(); empty when refused
     void add_headers(std::vector<http::Header>& headers) const;   // with Retry-After when refused
 };
 
@@ -64,8 +68,10 @@ class Limiter {
     virtual ~Limiter() = default;
     // All limits admit or none does. Never throws for Redis's sake.
     virtual io::Task<Verdict> admit(std::vector<Limit> limits) = 0;
-    // Gives admissions of admit(limits) back: refused later on, or not to be counted.
-    virtual void give_back(const std::vector<Limit>& limits) noexcept = 0;
+    // Gives admissions (Verdict::charged) back: refused later on, or not to be counted.
+    virtual void give_back(const std::vector<Limit>& charged) noexcept = 0;
+    // Would be refused by what this node knows: a look, nothing is logged and Redis is not asked.
+    virtual bool exhausted(const Limit& limit) const noexcept = 0;
     // The key of a row's (token's, session's) counter, and of an address or e-mail (never stored in clear).
     virtual LimitKey row_key(const Policy& policy, const Uuid& row) const = 0;
     virtual LimitKey text_key(const Policy& policy, std::string_view text) const = 0;

@@ -348,12 +348,19 @@ std::string hex(const Digest& digest) {
     return text;
 }
 
+namespace {
+
+// A call into OpenSSL's generator costs about a microsecond whatever its size.
+thread_local struct {
+    std::uint8_t bytes[4096];
+    std::size_t left = 0;
+} pool;
+
+}  // namespace
+
+void random_discard() noexcept { pool.left = 0; }
+
 void random_bytes(void* out, std::size_t size) {
-    // a call into OpenSSL's generator costs about a microsecond whatever its size
-    thread_local struct {
-        std::uint8_t bytes[4096];
-        std::size_t left = 0;
-    } pool;
     if (size > sizeof pool.bytes) {
         throw std::length_error("too many random bytes at once");
     }

@@ -68,6 +68,8 @@ class Secrets {
 
 // Random bytes from a per-thread buffer of the system's generator.
 void random_bytes(void* out, std::size_t size);
+// After a fork: the buffer is the parent's too.
+void random_discard() noexcept;
 std::string base64url(const void* data, std::size_t size);
 
 }  // namespace portal

@@ -1,0 +1,158 @@
+// Zone: what the workers of one node share, laid out once in a block of memory that all of them map.
+//
+// Fixed tables, no pointers, nothing that needs a destructor: principals by token digest, digests known to be nobody,
+// rate-limit logs, rendered configs, and the generations that say whether a cached row still holds. One lock for all
+// of it, held for well under a microsecond and never across a wait. A bucket being written carries a mark: when a
+// worker is killed in the middle, the next one to lock finds the mark and clears the bucket.
+//
+// Times are milliseconds of the monotonic clock, which the processes of one host share.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "portal/config_cache.h"
+#include "portal/limiter.h"
+#include "portal/principal.h"
+#include "portal/secrets.h"
+
+namespace portal {
+
+// How long a cached row is trusted (contract/README.md, Credentials).
+struct Freshness {
+    std::int64_t own = 1000;        // ms without any heartbeat
+    std::int64_t beat = 750;        // a heartbeat older than this counts as none
+    std::int64_t with_beat = 60000; // ms while the heartbeat is heard
+    std::int64_t stale = 30000;     // ms past the last time it was known good, with PostgreSQL gone
+};
+
+class ZoneLock {
+  public:
+    virtual void lock() noexcept = 0;
+    virtual void unlock() noexcept = 0;
+
+  protected:
+    ~ZoneLock() = default;
+};
+
+enum class Counter : std::uint32_t {
+    limiter_degraded,     // admitted by the zone alone because Redis did not answer
+    limiter_denied,
+    limiter_full,         // no free log: 503
+    redis_asks,
+    lease_hits,           // admitted from a lease, Redis not asked
+    principal_hits,
+    principal_misses,
+    stale_served,
+    count_,
+};
+
+class Zone {
+  public:
+    static constexpr std::size_t minimum = 4u << 20;
+    static constexpr std::size_t longest_config = 8192;
+
+    // Lays out `size` zeroed bytes at `memory`, or adopts what format() left there earlier.
+    // false: the memory holds something of another version.
+    static void format(void* memory, std::size_t size) noexcept;
+    static bool recognises(const void* memory, std::size_t size) noexcept;
+
+    Zone(void* memory, ZoneLock& lock, Freshness freshness) noexcept;
+
+    // ---- generations
+    // Read before a query is sent; what the query brings is stored under it.
+    std::uint64_t generation() const noexcept;
+    void bump(const Uuid& id) noexcept;
+    void bump_all() noexcept;
+    void beat(std::int64_t now) noexcept;
+
+    // ---- principals
+    enum class Found { nothing, fresh, nobody, stale };
+    struct Lookup {
+        Found found = Found::nothing;   // stale: may be used if it cannot be read again
+        bool touch = false;             // its last_used_at is due to be written
+        Principal principal;
+    };
+    void find(const Digest& digest, std::int64_t now, std::int64_t unix_now, Lookup& out) noexcept;
+    void store(const Digest& digest, const Principal& principal, std::uint64_t generation,
+               std::int64_t now) noexcept;
+    void store_nobody(const Digest& digest, std::uint64_t generation, std::int64_t now) noexcept;
+    void forget(const Digest& digest) noexcept;
+
+    // ---- configs
+    bool find_config(const Uuid& workspace, std::int64_t now, bool stale, CachedConfig& out) noexcept;
+    void store_config(const Uuid& workspace, const CachedConfig& config, std::uint64_t generation,
+                      std::int64_t now) noexcept;
+
+    // ---- limits
+    // A quota over this is logged in steps of window / 64, rounded up, and may be leased.
+    static constexpr std::uint32_t exact_quota = 100;
+    static constexpr std::int64_t lease_time = 1000;
+
+    // One limit of a request, in and out.
+    struct Admission {
+        LimitKey key;
+        std::uint32_t quota = 0;
+        std::uint32_t window = 0;          // ms
+        std::int64_t logged_at = 0;        // out: where the zone logged it
+        std::uint32_t remaining = 0;       // out
+        std::int64_t reset_in = 0;         // out: ms until the oldest counted one leaves
+        bool ask = false;                  // out: Redis has to be asked
+        std::uint16_t want = 1;            // out: for how many
+        std::uint16_t give_back = 0;       // out: unused of an expired lease ...
+        std::int64_t lease_at = 0;         // ... logged in Redis at this time
+    };
+    enum class Outcome { admitted, denied, full };
+    // All or none. `with_redis`: leases are looked at and asks filled in.
+    Outcome admit(Admission* admissions, std::size_t count, bool with_redis, std::int64_t now,
+                  std::size_t& deciding) noexcept;
+    // Takes a logged admission out again.
+    void withdraw(const LimitKey& key, std::int64_t logged_at) noexcept;
+    // Redis's answers.
+    void granted(const Admission& admission, std::uint16_t grant, std::uint32_t remaining,
+                 std::int64_t reset_in, std::int64_t redis_at, std::int64_t now) noexcept;
+    void denied(const Admission& admission, std::int64_t reset_in, std::int64_t now) noexcept;
+    // A look: is there room (by the zone's own log and known denials)?
+    bool exhausted(const LimitKey& key, std::uint32_t quota, std::uint32_t window, std::int64_t now) noexcept;
+
+    void count(Counter counter, std::uint64_t by = 1) noexcept;
+    std::uint64_t counted(Counter counter) const noexcept;
+
+  private:
+    struct Header;
+    struct PrincipalEntry;
+    struct PrincipalBucket;
+    struct Nobody;
+    struct ConfigEntry;
+    struct Cell;
+    struct LimitEntry;
+    struct LimitBucket;
+    class Guard;
+
+    static void lay_out(Header& header, std::size_t size) noexcept;
+    template <class T>
+    T* at(std::uint64_t offset) const noexcept {
+        return reinterpret_cast<T*>(static_cast<char*>(memory_) + offset);
+    }
+    Header& header() const noexcept { return *static_cast<Header*>(memory_); }
+    std::uint64_t& generation_of(const Uuid& id) const noexcept;
+    bool bumped_since(std::uint64_t generation, const Uuid& id) const noexcept;
+    Found judge(std::uint64_t generation, std::int64_t read_at, std::int64_t now) const noexcept;
+    PrincipalBucket& principal_bucket(const Digest& digest) const noexcept;
+    void sound(PrincipalBucket& bucket) const noexcept;
+    void sound(LimitBucket& bucket) const noexcept;
+    LimitEntry* find_limit(const LimitKey& key) const noexcept;
+    LimitEntry* make_limit(const LimitKey& key, std::int64_t now) noexcept;
+    void expire(LimitEntry& entry, std::int64_t now, std::uint32_t window) noexcept;
+    void clear(LimitEntry& entry) noexcept;
+    bool append(LimitEntry& entry, std::int64_t time, std::uint32_t step) noexcept;
+    std::int64_t oldest(const LimitEntry& entry, std::int64_t now) const noexcept;
+
+    void* memory_;
+    ZoneLock& lock_;
+    Freshness freshness_;
+};
+
+}  // namespace portal
