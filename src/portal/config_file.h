@@ -1,0 +1,57 @@
+// ConfigFile: the one TOML file that configures portal-helper and portalctl (conf/portal.toml shows every key).
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "portal/secrets.h"
+
+namespace portal {
+
+struct MailConfig {
+    enum class StartTls { required, opportunistic, off };
+
+    std::string url = "smtp://127.0.0.1:25";   // smtps:// is implicit TLS
+    std::string from;                          // "Portal <portal@example.com>" or the bare address
+    StartTls starttls = StartTls::required;
+    bool insecure = false;                     // a connection without TLS to another host is allowed
+    std::string username;                      // "": no AUTH
+    std::string password_file;
+    std::string ca_file;                       // "": the system's
+    std::int64_t timeout = 30;                 // seconds a whole delivery may take
+    int parallel = 8;                          // deliveries at a time
+
+    bool implicit_tls() const;
+    // The host of `url`, without port and brackets.
+    std::string host() const;
+    bool loopback() const;
+    // Throws std::invalid_argument: no sender, unknown scheme, a plain connection nobody asked for.
+    void check() const;
+};
+
+struct ConfigFile {
+    std::string postgres;         // libpq connection string of the helper
+    std::string owner_postgres;   // of portalctl; "": postgres
+    std::string redis;
+    std::string secret_file = "/etc/portal/secret";
+    std::string token_prefix = "portal_";
+    std::string base_url;         // without trailing slash
+    std::string socket = "/run/portal/helper.sock";
+    std::string templates = "/usr/share/portal/mail";
+    std::string migrations = "/usr/share/portal/sql";
+    MailConfig mail;
+
+    // $PORTAL_CONFIG, else /etc/portal/portal.toml.
+    static std::string default_path();
+    // Both throw std::invalid_argument with a sentence that names the file, the line and the key.
+    static ConfigFile load(const std::string& path);
+    static ConfigFile parse(std::string_view text, const std::string& path);
+
+    // Reads `secret_file`. Throws std::invalid_argument.
+    Secrets load_secrets() const;
+};
+
+// The whole of a file; with `secret`, one that others can read is refused. Throws std::invalid_argument.
+std::string read_file(const std::string& path, bool secret);
+
+}  // namespace portal
