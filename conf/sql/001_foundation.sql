@@ -58,7 +58,7 @@ GRANT USAGE ON SCHEMA portal TO portal_web, portal_helper, portal_site;
 ALTER DEFAULT PRIVILEGES IN SCHEMA portal REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 
 -- How times are told: RFC 3339, UTC, six fractional digits or none.
-CREATE FUNCTION portal.rfc3339(moment timestamptz) RETURNS text
+CREATE FUNCTION portal.time_text(moment timestamptz) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN replace(to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '.000000Z', 'Z');
 
@@ -78,7 +78,7 @@ CREATE FUNCTION portal.object_size(value jsonb) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN jsonb_typeof(value) = 'object' THEN (SELECT count(*) FROM jsonb_object_keys(value)) END;
 
-GRANT EXECUTE ON FUNCTION portal.rfc3339(timestamptz), portal.email_key(text), portal.is_email(text),
+GRANT EXECUTE ON FUNCTION portal.time_text(timestamptz), portal.email_key(text), portal.is_email(text),
     portal.object_size(jsonb) TO portal_web, portal_helper, portal_site;
 
 -- modified_at tells of the last change; null until the first.

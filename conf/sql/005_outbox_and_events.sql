@@ -73,7 +73,7 @@ RETURN jsonb_build_object(
         'token_id', token.id,
         'type', CASE WHEN token.contact_id IS NOT NULL THEN 'contact' ELSE 'company' END,
         'id', coalesce(token.contact_id, token.company_id),
-        'expires_at', portal.rfc3339(token.expires_at))
+        'expires_at', portal.time_text(token.expires_at))
     || CASE WHEN token.made_for IS NULL THEN '{}' ELSE jsonb_build_object('invitation_id', token.made_for) END;
 
 CREATE TRIGGER announced AFTER INSERT ON portal.client_portal_tokens
