@@ -37,9 +37,9 @@ class HelperLink final : public HelperClient, private io::Watcher {
     void hang_up(const char* why) noexcept;
     void on_ready(bool readable, bool writable) noexcept override;
     void on_shutdown() noexcept override;
-    bool receive();                                   // false: the line is closed
-    bool handle(const link::Frame& frame);
-    bool send(std::string frame) noexcept;
+    void receive();
+    bool handle(const link::Frame& frame);           // false: not a frame of a helper's
+    void send(std::string frame) noexcept;
     void flush() noexcept;
     void update_idle() noexcept;
 

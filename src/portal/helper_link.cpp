@@ -1,0 +1,271 @@
+#include "portal/helper_link.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <coroutine>
+#include <cstring>
+
+namespace portal {
+
+namespace {
+
+constexpr std::int64_t first_back_off = 50;    // ms
+constexpr std::int64_t last_back_off = 2000;
+
+}  // namespace
+
+// Lives in the frame of send_now, so cancelling that takes it off the link's list.
+class HelperLink::Asking {
+  public:
+    Asking(HelperLink& link, Uuid outbox_id, std::int64_t milliseconds)
+        : link_(link), outbox_id_(outbox_id), milliseconds_(milliseconds) {}
+    Asking(const Asking&) = delete;
+    ~Asking() {
+        if (waiting_) {
+            unlink();
+        }
+    }
+
+    bool await_ready() const noexcept { return !link_.helper_id_ || milliseconds_ <= 0; }
+    void await_suspend(std::coroutine_handle<> caller) {
+        caller_ = caller;
+        timer_ = link_.loop_.timer([this] { answer({}); }, io::Loop::Hold::process);
+        timer_->set(milliseconds_);
+        ticket_ = link_.next_ticket_++;
+        link_.askings_.push_back(this);
+        waiting_ = true;
+        link_.send(link::send_now(ticket_, outbox_id_));
+    }
+    SendOutcome await_resume() { return std::move(outcome_); }
+
+    std::uint64_t ticket() const { return ticket_; }
+    // The link goes first: nobody will answer, and nothing of it is touched any more.
+    void abandon() noexcept {
+        waiting_ = false;
+        timer_->cancel();
+    }
+    void answer(SendOutcome outcome) {
+        unlink();
+        outcome_ = std::move(outcome);
+        timer_->cancel();
+        caller_.resume();   // may destroy this
+    }
+
+  private:
+    void unlink() {
+        waiting_ = false;
+        std::erase(link_.askings_, this);
+        link_.update_idle();
+    }
+
+    HelperLink& link_;
+    Uuid outbox_id_;
+    std::int64_t milliseconds_;
+    std::uint64_t ticket_ = 0;
+    bool waiting_ = false;
+    std::coroutine_handle<> caller_;
+    std::unique_ptr<io::Timer> timer_;
+    SendOutcome outcome_;   // deferred until told otherwise
+};
+
+HelperLink::HelperLink(io::Loop& loop, std::string socket_path, Callbacks callbacks)
+    : loop_(loop), path_(std::move(socket_path)), callbacks_(std::move(callbacks)),
+      back_off_(first_back_off) {
+    if (path_.starts_with("unix:")) {
+        path_.erase(0, 5);
+    }
+    redial_ = loop_.timer([this] { dial(); }, io::Loop::Hold::nothing);
+    dial();
+}
+
+HelperLink::~HelperLink() {
+    for (Asking* asking : askings_) {
+        asking->abandon();
+    }
+    watch_.reset();
+    if (fd_ >= 0) {
+        ::close(fd_);
+    }
+}
+
+io::Task<SendOutcome> HelperLink::send_now(Uuid outbox_id, std::int64_t milliseconds) {
+    SendOutcome outcome = co_await Asking(*this, outbox_id, milliseconds);
+    co_return outcome;
+}
+
+void HelperLink::dial() noexcept {
+    if (loop_.stopping()) {
+        return;
+    }
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path_.size() >= sizeof(address.sun_path)) {
+        loop_.log(io::LogLevel::error, "helper: the path of its socket is too long");
+        return;
+    }
+    std::memcpy(address.sun_path, path_.data(), path_.size());
+    fd_ = ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd_ < 0 || ::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
+        hang_up(std::strerror(errno));
+        return;
+    }
+    watch_ = loop_.watch(fd_, *this);
+    if (!watch_) {
+        hang_up("no connection slot left");
+        return;
+    }
+    send(link::hello());
+}
+
+// Closes the line; whoever waits for an answer over it is told "deferred".
+void HelperLink::hang_up(const char* why) noexcept {
+    watch_.reset();
+    if (fd_ >= 0) {
+        ::close(std::exchange(fd_, -1));
+    }
+    helper_id_.reset();
+    unsent_.clear();
+    if (!loop_.stopping()) {
+        if (!told_) {
+            told_ = true;
+            std::string line = "helper: no line to " + path_ + " (" + why + "), dialling on";
+            loop_.log(io::LogLevel::warning, line.c_str());
+        }
+        redial_->set(back_off_);
+        back_off_ = std::min(back_off_ * 2, last_back_off);
+    }
+    while (!askings_.empty()) {
+        askings_.back()->answer({});
+    }
+}
+
+void HelperLink::on_ready(bool readable, bool writable) noexcept {
+    if (writable && fd_ >= 0) {
+        flush();
+    }
+    if (readable && fd_ >= 0) {
+        try {
+            receive();
+        } catch (...) {
+            hang_up("out of memory");
+        }
+    }
+}
+
+void HelperLink::on_shutdown() noexcept {
+    hang_up("shutting down");
+}
+
+void HelperLink::receive() {
+    buffer_.resize(link::max_frame);
+    while (fd_ >= 0) {
+        ssize_t size = ::recv(fd_, buffer_.data(), buffer_.size(), MSG_TRUNC);
+        if (size < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            if (errno == EAGAIN || errno == EWOULDBLOCK) {
+                return;
+            }
+            hang_up(std::strerror(errno));
+            return;
+        }
+        if (size == 0) {
+            hang_up("it closed the line");
+            return;
+        }
+        std::optional<link::Frame> frame;
+        if (std::size_t(size) <= buffer_.size()) {
+            frame = link::decode(std::string_view(buffer_.data(), std::size_t(size)));
+        }
+        if (!frame || !handle(*frame)) {
+            hang_up("it speaks another version");
+            return;
+        }
+    }
+}
+
+bool HelperLink::handle(const link::Frame& frame) {
+    switch (frame.type) {
+        case link::Type::welcome:
+            helper_id_ = frame.id;
+            back_off_ = first_back_off;
+            told_ = false;
+            loop_.log(io::LogLevel::info, "helper: line is up");
+            if (callbacks_.bump_all) {
+                callbacks_.bump_all();
+            }
+            return true;
+        case link::Type::beat:
+            // One that waited in the socket tells nothing about now.
+            if (callbacks_.beat && loop_.now() - frame.time <= link::beat_interval) {
+                callbacks_.beat();
+            }
+            return true;
+        case link::Type::bump:
+            if (callbacks_.bump) {
+                callbacks_.bump(frame.id);
+            }
+            return true;
+        case link::Type::bump_all:
+            if (callbacks_.bump_all) {
+                callbacks_.bump_all();
+            }
+            return true;
+        case link::Type::sent: {
+            auto asking = std::find_if(askings_.begin(), askings_.end(),
+                                       [&](Asking* one) { return one->ticket() == frame.ticket; });
+            if (asking != askings_.end()) {   // else it has given up waiting
+                (*asking)->answer(frame.outcome);
+            }
+            return true;
+        }
+        default:
+            return false;
+    }
+}
+
+// Only queues: a line found dead here would have to resume callers that are just being suspended.
+void HelperLink::send(std::string frame) noexcept {
+    unsent_.push_back(std::move(frame));
+    watch_->want(true, true);
+    watch_->idle(false);
+}
+
+void HelperLink::flush() noexcept {
+    while (!unsent_.empty()) {
+        const std::string& frame = unsent_.front();
+        ssize_t size = ::send(fd_, frame.data(), frame.size(), MSG_NOSIGNAL);
+        if (size < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            if (errno == EAGAIN || errno == EWOULDBLOCK) {
+                return;
+            }
+            hang_up(std::strerror(errno));
+            return;
+        }
+        unsent_.pop_front();
+    }
+    watch_->want(true, false);
+    update_idle();
+}
+
+void HelperLink::update_idle() noexcept {
+    if (!watch_) {
+        return;
+    }
+    bool idle = askings_.empty() && unsent_.empty();
+    if (idle && loop_.stopping()) {
+        hang_up("shutting down");
+        return;
+    }
+    watch_->idle(idle);
+}
+
+}  // namespace portal
