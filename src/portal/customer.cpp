@@ -2,12 +2,109 @@
 
 #include <openssl/evp.h>
 
+#include "http/failure.h"
+#include "portal/billing_address.h"
+#include "portal/checks.h"
 #include "portal/email.h"
+#include "portal/member.h"
 #include "portal/secrets.h"
 
+// One key of an ORDER BY chosen by a parameter, which is "" when there is no such key.
+#define CUSTOMER_KEY(parameter)                                                                   \
+    "CASE " parameter " WHEN 'email' THEN lower(email COLLATE \"C\") WHEN 'name' THEN lower(name) " \
+    "WHEN 'created_at' THEN to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') END, " \
+    "CASE " parameter " WHEN '-email' THEN lower(email COLLATE \"C\") WHEN '-name' THEN lower(name) " \
+    "WHEN '-created_at' THEN to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') END " \
+    "DESC NULLS LAST, "
+
 namespace portal {
+namespace {
 
 using http::Json;
+using io::Parameters;
+using io::Statement;
+
+constexpr Statement create_statement{"customer_create", R"(
+WITH customer AS (
+    INSERT INTO portal.customers (workspace_id, external_id, email, name, type, billing_address, metadata)
+    VALUES ($1::uuid, $2::text, $3::text, $4::text, coalesce($5::text, 'individual'), $6::jsonb,
+            coalesce($7::jsonb, '{}'))
+    RETURNING *
+), owner AS (
+    INSERT INTO portal.members (workspace_id, customer_id, external_id, email, name, role)
+    SELECT c.workspace_id, c.id, $8::text, coalesce($9::text, c.email), coalesce($10::text, c.name), 'owner'
+      FROM customer c
+      JOIN portal.workspaces w ON w.id = c.workspace_id
+     WHERE (w.feature_settings->>'member_model_enabled')::boolean
+    RETURNING *
+)
+SELECT )" PORTAL_CUSTOMER_COLUMNS("c") ", " PORTAL_MEMBER_COLUMNS("m") R"(
+  FROM customer c
+  LEFT JOIN owner m ON true)"};
+
+// the id wins over the external id, that over the address
+constexpr Statement find_statement{"customer_find", R"(
+SELECT )" PORTAL_CUSTOMER_COLUMNS("c") ", " PORTAL_MEMBER_COLUMNS("m") R"(
+  FROM (SELECT *
+          FROM portal.customers
+         WHERE workspace_id = $1::uuid AND deleted_at IS NULL
+           AND (id = $2::uuid OR external_id = $3::text
+                OR lower(email COLLATE "C") = lower($4::text COLLATE "C"))
+         ORDER BY id = $2 DESC NULLS LAST, external_id = $3 DESC NULLS LAST
+         LIMIT 1) c
+  LEFT JOIN portal.members m
+    ON m.workspace_id = c.workspace_id AND m.customer_id = c.id AND m.deleted_at IS NULL
+ ORDER BY m.created_at, m.id)", io::Lane::main, io::Retry::read};
+
+constexpr Statement list_statement{
+    "customer_list",
+    PORTAL_PAGE(R"(
+        SELECT *
+          FROM portal.customers
+         WHERE workspace_id = $3::uuid AND deleted_at IS NULL
+           AND ($4::text IS NULL OR lower(email COLLATE "C") = lower($4 COLLATE "C"))
+           AND ($5::text IS NULL
+                OR position(lower($5) IN lower(concat_ws(' ', email, name, external_id))) > 0)
+           AND ($6::jsonb IS NULL
+                OR NOT EXISTS (SELECT FROM jsonb_each_text($6) wanted
+                                WHERE metadata->>wanted.key IS DISTINCT FROM wanted.value)))",
+                CUSTOMER_KEY("$7::text") CUSTOMER_KEY("$8::text") CUSTOMER_KEY("$9::text") "id",
+                PORTAL_CUSTOMER_COLUMNS("r")),
+    io::Lane::main, io::Retry::read, 5000};
+
+constexpr std::size_t max_text = 256;
+constexpr std::size_t max_metadata = 50;
+
+// NULL for an absent or null value.
+std::optional<std::string> stored(const Json& json) {
+    if (!json.present() || json.is_null()) {
+        return std::nullopt;
+    }
+    return json.dump();
+}
+
+// A customer and its members, of rows that repeat the customer beside each.
+Json with_members(const io::Rows& rows) {
+    Json customer = customer_json(rows.front());
+    Json members = Json::array();
+    for (int index = 0; index < rows.size(); ++index) {
+        if (!rows[index].null("member_id")) {
+            members.push(member_json(rows[index]));
+        }
+    }
+    customer.set("members", members);
+    return customer;
+}
+
+// What a unique index refused, as a 422. Anything else goes on as it is.
+http::Failure taken(const io::PostgresError& error, const CustomerInput& input) {
+    if (error.constraint.find("external") != std::string::npos) {
+        return refused("external_id", "A customer with this external ID already exists.", *input.external_id);
+    }
+    return refused("email", "A customer with this email address already exists.", input.email);
+}
+
+}  // namespace
 
 std::string avatar_url(std::string_view email) {
     std::string lowered = ascii_lower(email);
@@ -45,6 +142,73 @@ Json customer_json(const io::Row& row) {
         {"avatar_url", avatar_url(row.text("customer_email"))},
         {"type", row.optional("customer_type")},
     });
+}
+
+void CustomerInput::check() {
+    Checks checks;
+    checks.email("email", email);
+    checks.length("external_id", external_id, 1, max_text);
+    checks.length("name", name, 0, max_text);
+    if (type) {
+        checks.one_of("type", *type, {"individual", "team"});
+    }
+    billing_address = check_billing_address(checks, billing_address);
+    bool object = metadata.is_object();
+    if (metadata.present() && !metadata.is_null() && !object) {
+        checks.refuse("metadata", "Input should be a valid dictionary", metadata);
+    } else if (object && metadata.size() > max_metadata) {
+        checks.refuse("metadata", "Metadata has at most 50 keys.", metadata);
+    }
+    checks.email("owner", owner.email);
+    checks.length("owner", owner.name, 0, max_text);
+    checks.length("owner", owner.external_id, 1, max_text);
+    checks.done();
+}
+
+CustomerReference CustomerReference::any(const std::string& text) {
+    CustomerReference which;
+    if (Uuid::parse(text)) {
+        which.id = text;
+    }
+    which.external_id = text;
+    which.email = text;
+    return which;
+}
+
+io::Task<Json> create_customer(io::Postgres& db, std::string workspace_id, CustomerInput input) {
+    input.check();
+    Parameters parameters(workspace_id, input.external_id, input.email, input.name, input.type,
+                          stored(input.billing_address), stored(input.metadata), input.owner.external_id,
+                          input.owner.email, input.owner.name);
+    try {
+        io::Rows rows = co_await db.query(create_statement, std::move(parameters));
+        co_return with_members(rows);
+    } catch (const io::PostgresError& error) {
+        if (error.sqlstate != "23505") {
+            throw;
+        }
+        throw taken(error, input);
+    }
+}
+
+io::Task<Json> find_customer(io::Postgres& db, std::string workspace_id, CustomerReference which) {
+    Parameters parameters(workspace_id, which.id, which.external_id, which.email);
+    io::Rows rows = co_await db.query(find_statement, std::move(parameters));
+    if (rows.empty()) {
+        throw http::resource_not_found();
+    }
+    co_return with_members(rows);
+}
+
+io::Task<Page> list_customers(io::Postgres& db, std::string workspace_id, CustomerFilter filter,
+                              PageRequest request) {
+    if (request.sorting.empty()) {
+        request.sorting.push_back("-created_at");
+    }
+    Parameters parameters(request.per_page(), request.offset(), workspace_id, filter.email, filter.query,
+                          stored(filter.metadata), request.key(0), request.key(1), request.key(2));
+    io::Rows rows = co_await db.query(list_statement, std::move(parameters));
+    co_return page_of(rows, request, customer_json);
 }
 
 }  // namespace portal

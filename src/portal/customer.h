@@ -1,23 +1,26 @@
 // Customer: a person or team that buys, in one workspace.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "http/json.h"
 #include "io/postgres.h"
+#include "io/task.h"
+#include "portal/page.h"
 
 // What customer_json() reads, of the customers row called `alias`, for any statement's select list. Every column is
 // returned under the prefix customer_, so that a session and its customer fit in one row.
 #define PORTAL_CUSTOMER_COLUMNS(alias)                                                          \
     alias ".id AS customer_id, "                                                                \
-    "portal.rfc3339(" alias ".created_at) AS customer_created_at, "                             \
-    "portal.rfc3339(" alias ".modified_at) AS customer_modified_at, "                           \
+    "portal.time_text(" alias ".created_at) AS customer_created_at, "                             \
+    "portal.time_text(" alias ".modified_at) AS customer_modified_at, "                           \
     alias ".metadata AS customer_metadata, " alias ".external_id AS customer_external_id, "     \
     alias ".email AS customer_email, " alias ".email_verified AS customer_email_verified, "     \
     alias ".name AS customer_name, " alias ".billing_address AS customer_billing_address, "     \
     alias ".workspace_id AS customer_workspace_id, "                                            \
-    "portal.rfc3339(" alias ".deleted_at) AS customer_deleted_at, "                             \
+    "portal.time_text(" alias ".deleted_at) AS customer_deleted_at, "                             \
     alias ".type AS customer_type"
 
 namespace portal {
@@ -30,5 +33,40 @@ std::string avatar_url(std::string_view email);
 
 // {country, line1, line2, postal_code, city, state} from a billing_address column; null when it is NULL.
 http::Json billing_address_json(const io::Row& row, const char* column);
+
+struct OwnerInput {
+    std::optional<std::string> email, name, external_id;   // the customer's, where absent
+};
+
+struct CustomerInput {
+    std::string email;
+    std::optional<std::string> external_id, name, type;   // type: individual (the default) or team
+    http::Json billing_address;                           // absent or an object
+    http::Json metadata;                                  // absent or an object of at most 50 keys
+    OwnerInput owner;                                     // of the member made with it, under the member model
+
+    void check();   // throws every problem at once; leaves the values as they are stored
+};
+
+struct CustomerFilter {
+    std::optional<std::string> email;   // the whole address, in any case
+    std::optional<std::string> query;   // part of e-mail, name or external id
+    http::Json metadata;                // members that must be equal; absent: any
+};
+
+// What a caller names a customer by: the id wins over the external id, that over the address.
+struct CustomerReference {
+    std::optional<std::string> id, external_id, email;
+    // An id, an external id or an address, whichever fits.
+    static CustomerReference any(const std::string& text);
+};
+
+// Each answers the customer object and its living `members`.
+io::Task<http::Json> create_customer(io::Postgres& db, std::string workspace_id, CustomerInput input);
+// Throws 404.
+io::Task<http::Json> find_customer(io::Postgres& db, std::string workspace_id, CustomerReference which);
+// Sorted by email, name, created_at (default -created_at).
+io::Task<Page> list_customers(io::Postgres& db, std::string workspace_id, CustomerFilter filter,
+                              PageRequest request);
 
 }  // namespace portal

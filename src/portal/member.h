@@ -1,14 +1,19 @@
 // Member: a person inside a customer, in workspaces with the member model.
 #pragma once
 
+#include <optional>
+#include <string>
+
 #include "http/json.h"
 #include "io/postgres.h"
+#include "io/task.h"
+#include "portal/page.h"
 
 // What member_json() and portal_member_json() read, of the members row called `alias`; prefix member_.
 #define PORTAL_MEMBER_COLUMNS(alias)                                                              \
     alias ".id AS member_id, "                                                                    \
-    "portal.rfc3339(" alias ".created_at) AS member_created_at, "                                 \
-    "portal.rfc3339(" alias ".modified_at) AS member_modified_at, "                               \
+    "portal.time_text(" alias ".created_at) AS member_created_at, "                                 \
+    "portal.time_text(" alias ".modified_at) AS member_modified_at, "                               \
     alias ".workspace_id AS member_workspace_id, " alias ".customer_id AS member_customer_id, "   \
     alias ".external_id AS member_external_id, " alias ".email AS member_email, "                 \
     alias ".name AS member_name, " alias ".role AS member_role"
@@ -20,5 +25,22 @@ http::Json member_json(const io::Row& row);
 
 // CustomerPortalMember {id, created_at, modified_at, email, name, role}: what the customer's own people see.
 http::Json portal_member_json(const io::Row& row);
+
+struct MemberInput {
+    std::string customer_id;
+    std::string email;
+    std::optional<std::string> name, external_id;
+    std::optional<std::string> role;   // absent: owner for a customer's first member, else member
+
+    void check();
+};
+
+// Throws 403 when the workspace has no member model or the customer is an individual with its one member already,
+// 404 "Customer not found".
+io::Task<http::Json> create_member(io::Postgres& db, std::string workspace_id, MemberInput input);
+io::Task<http::Json> find_member(io::Postgres& db, std::string workspace_id, std::string id);
+// Of one customer, or of all; oldest first.
+io::Task<Page> list_members(io::Postgres& db, std::string workspace_id,
+                            std::optional<std::string> customer_id, PageRequest request);
 
 }  // namespace portal

@@ -9,8 +9,8 @@
 
 #define WORKSPACE_COLUMNS(alias)                                                                   \
     alias ".id AS workspace_id, "                                                                  \
-    "portal.rfc3339(" alias ".created_at) AS workspace_created_at, "                               \
-    "portal.rfc3339(" alias ".modified_at) AS workspace_modified_at, "                             \
+    "portal.time_text(" alias ".created_at) AS workspace_created_at, "                               \
+    "portal.time_text(" alias ".modified_at) AS workspace_modified_at, "                             \
     alias ".slug AS workspace_slug, " alias ".name AS workspace_name, "                            \
     alias ".avatar_url AS workspace_avatar_url, "                                                  \
     alias ".feature_settings AS workspace_feature_settings, "                                      \
@@ -19,7 +19,7 @@
     alias ".mail_reply_to AS workspace_mail_reply_to, "                                            \
     "to_json(" alias ".return_hosts) AS workspace_return_hosts, "                                  \
     alias ".share_url AS workspace_share_url, "                                                    \
-    "portal.rfc3339(" alias ".blocked_at) AS workspace_blocked_at"
+    "portal.time_text(" alias ".blocked_at) AS workspace_blocked_at"
 
 namespace portal {
 namespace {
