@@ -114,7 +114,7 @@ sub write_toml {
     }
     $self->write_file('portal.toml', <<"TOML" . $redis . $self->{option}{toml} . <<"TOML");
 postgres = "$pg user=portal_helper"
-owner_postgres = "$pg user=postgres"
+owner_postgres = "$pg user=portal_owner"
 secret_file = "$dir/secret"
 base_url = "@{[$self->base_url]}"
 socket = "$dir/helper.sock"
@@ -359,7 +359,8 @@ CONF
     my $db;
     $self->wait_for(sub { $db = eval { DBI->connect("$dsn;dbname=postgres", '', '', { PrintError => 0, RaiseError => 1 }) } }, 30)
         or croak 'the template does not start: ' . slurp("$self->{dir}/template.log");
-    $db->do('CREATE DATABASE portal');
+    $db->do($_) for 'CREATE ROLE portal_owner LOGIN CREATEROLE', 'CREATE ROLE portal_web LOGIN',
+        'CREATE ROLE portal_helper LOGIN', 'CREATE ROLE portal_site', 'CREATE DATABASE portal OWNER portal_owner';
     $db->disconnect;
     my $toml = slurp("$self->{dir}/portal.toml") =~ s{host=\S+/pg }{host=$template }gr;
     $self->write_file('template.toml', $toml);
