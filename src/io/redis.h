@@ -62,6 +62,8 @@ class Redis {
     class Receiver {
       public:
         virtual void on_reply(RedisValue value) noexcept = 0;
+        // A bulk string, not copied: `text` lives until the call returns. For the hot path; else it is on_reply's.
+        virtual void on_bulk(std::string_view text) noexcept { on_reply(RedisValue{std::string(text)}); }
         virtual void on_error(std::string message) noexcept = 0;        // an error reply
         virtual void on_unavailable(std::string reason) noexcept = 0;   // never called from inside send()
 
@@ -76,7 +78,8 @@ class Redis {
     // Connected, answered, breaker closed.
     bool available() const noexcept;
     // Queues a command; false (and no call to receiver, ever) when not available. `receiver` must live until it is
-    // called or forgotten.
+    // called or forgotten; it may wait for several commands, answered in order. Arguments are copied. A receiver may
+    // call send() and forget() when it is called, but not destroy the client.
     bool send(const std::string_view* arguments, std::size_t count, Receiver& receiver);
     // The receiver is going away; its reply will be read and dropped.
     void forget(Receiver& receiver) noexcept;
@@ -84,6 +87,8 @@ class Redis {
     // The same as a coroutine: co_await redis.command({"GET", key}). Throws RedisUnavailable or RedisError.
     // Arguments are copied.
     Task<RedisValue> command(std::vector<std::string> arguments);
+    // Waits until available, at most `milliseconds`; tells whether it is. For start-up.
+    Task<bool> connected(std::int64_t milliseconds);
 
     std::int64_t timeouts() const noexcept;
     std::int64_t reconnects() const noexcept;
