@@ -1,0 +1,188 @@
+#include "portal/credential.h"
+
+#include <algorithm>
+#include <cstring>
+
+// One row per valid token, in the columns that principal_of() reads. $1: the accepted hashes.
+#define CREDENTIAL_WORKSPACE R"(
+SELECT 'workspace' AS kind, t.id AS token_id, w.id AS workspace_id, w.slug,
+       coalesce((w.feature_settings ->> 'member_model_enabled')::boolean, false) AS member_model,
+       array_to_string(t.scopes, ' ') AS scopes,
+       NULL::uuid AS customer_id, NULL::uuid AS member_id, NULL::text AS role,
+       false AS is_company, NULL::bigint AS addressee_id,
+       ceil(extract(epoch FROM t.expires_at))::bigint AS expires_at
+  FROM portal.workspace_access_tokens t
+  JOIN portal.workspaces w ON w.id = t.workspace_id AND w.blocked_at IS NULL AND w.deleted_at IS NULL
+ WHERE t.token_hash = ANY ($1::text[])
+   AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())
+)"
+
+#define CREDENTIAL_CUSTOMER R"(
+SELECT 'customer' AS kind, s.id AS token_id, w.id AS workspace_id, w.slug,
+       coalesce((w.feature_settings ->> 'member_model_enabled')::boolean, false) AS member_model,
+       'customer_portal:write' AS scopes,
+       c.id AS customer_id, NULL::uuid AS member_id, NULL::text AS role,
+       false AS is_company, NULL::bigint AS addressee_id,
+       floor(extract(epoch FROM s.expires_at))::bigint AS expires_at
+  FROM portal.customer_sessions s
+  JOIN portal.workspaces w ON w.id = s.workspace_id AND w.blocked_at IS NULL AND w.deleted_at IS NULL
+  JOIN portal.customers c ON c.workspace_id = s.workspace_id AND c.id = s.customer_id
+                         AND c.blocked_at IS NULL AND c.deleted_at IS NULL
+ WHERE s.token_hash = ANY ($1::text[])
+   AND s.revoked_at IS NULL AND s.expires_at > now()
+)"
+
+#define CREDENTIAL_MEMBER R"(
+SELECT 'member' AS kind, s.id AS token_id, w.id AS workspace_id, w.slug,
+       coalesce((w.feature_settings ->> 'member_model_enabled')::boolean, false) AS member_model,
+       'customer_portal:write' AS scopes,
+       c.id AS customer_id, m.id AS member_id, m.role,
+       false AS is_company, NULL::bigint AS addressee_id,
+       floor(extract(epoch FROM s.expires_at))::bigint AS expires_at
+  FROM portal.member_sessions s
+  JOIN portal.workspaces w ON w.id = s.workspace_id AND w.blocked_at IS NULL AND w.deleted_at IS NULL
+  JOIN portal.customers c ON c.workspace_id = s.workspace_id AND c.id = s.customer_id
+                         AND c.blocked_at IS NULL AND c.deleted_at IS NULL
+  JOIN portal.members m ON m.workspace_id = s.workspace_id AND m.customer_id = s.customer_id AND m.id = s.member_id
+                       AND m.deleted_at IS NULL
+ WHERE s.token_hash = ANY ($1::text[])
+   AND s.revoked_at IS NULL AND s.expires_at > now()
+)"
+
+// A contact linked to a customer falls with it. Without a configuration row the portal is active.
+#define CREDENTIAL_PORTAL R"(
+SELECT 'portal' AS kind, t.id AS token_id, w.id AS workspace_id, w.slug,
+       coalesce((w.feature_settings ->> 'member_model_enabled')::boolean, false) AS member_model,
+       '' AS scopes,
+       c.id AS customer_id, NULL::uuid AS member_id, NULL::text AS role,
+       t.company_id IS NOT NULL AS is_company, coalesce(t.contact_id, t.company_id) AS addressee_id,
+       floor(extract(epoch FROM t.expires_at))::bigint AS expires_at
+  FROM portal.client_portal_tokens t
+  JOIN portal.workspaces w ON w.id = t.workspace_id AND w.blocked_at IS NULL AND w.deleted_at IS NULL
+  LEFT JOIN portal.client_portal_configs f ON f.workspace_id = t.workspace_id
+  LEFT JOIN portal.contacts p ON p.workspace_id = t.workspace_id AND p.id = t.contact_id AND p.deleted_at IS NULL
+  LEFT JOIN portal.companies o ON o.workspace_id = t.workspace_id AND o.id = t.company_id AND o.deleted_at IS NULL
+  LEFT JOIN portal.customers c ON c.workspace_id = t.workspace_id AND c.id = coalesce(p.customer_id, o.customer_id)
+ WHERE t.token_hash = ANY ($1::text[])
+   AND t.revoked_at IS NULL AND t.expires_at > now()
+   AND coalesce(p.id, o.id) IS NOT NULL
+   AND c.blocked_at IS NULL AND c.deleted_at IS NULL
+   AND coalesce(f.is_active, true)
+)"
+
+namespace portal {
+namespace {
+
+using io::Lane;
+using io::Retry;
+using io::Statement;
+
+constexpr Statement find_workspace_token{"credential_workspace", CREDENTIAL_WORKSPACE, Lane::lookup, Retry::read};
+constexpr Statement find_customer_session{"credential_customer", CREDENTIAL_CUSTOMER, Lane::lookup, Retry::read};
+constexpr Statement find_member_session{"credential_member", CREDENTIAL_MEMBER, Lane::lookup, Retry::read};
+constexpr Statement find_portal_token{"credential_portal", CREDENTIAL_PORTAL, Lane::lookup, Retry::read};
+constexpr Statement find_any{"credential_any",
+                             CREDENTIAL_WORKSPACE "UNION ALL" CREDENTIAL_CUSTOMER "UNION ALL" CREDENTIAL_MEMBER
+                             "UNION ALL" CREDENTIAL_PORTAL "LIMIT 1",
+                             Lane::lookup, Retry::read};
+
+// Rows another worker is noting at this moment are skipped: they are being noted.
+#define TOUCH(table)                                                                                  \
+    "UPDATE portal." table " SET last_used_at = now() WHERE id IN (SELECT id FROM portal." table      \
+    " WHERE id = ANY ($1::uuid[]) AND (last_used_at IS NULL OR last_used_at < now() - interval '15 s')" \
+    " FOR NO KEY UPDATE SKIP LOCKED)"
+constexpr Statement touch_statement{
+    "credential_touch",
+    "WITH customer AS (" TOUCH("customer_sessions") "), member AS (" TOUCH("member_sessions")
+    "), portal AS (" TOUCH("client_portal_tokens") ") " TOUCH("workspace_access_tokens"),
+    Lane::main, Retry::never, 5000};
+#undef TOUCH
+
+const Statement& statement_for(Kind claimed) {
+    switch (claimed) {
+        case Kind::workspace: return find_workspace_token;
+        case Kind::customer: return find_customer_session;
+        case Kind::member: return find_member_session;
+        case Kind::portal: return find_portal_token;
+        case Kind::none: break;
+    }
+    return find_any;
+}
+
+Kind kind_of(std::string_view word) {
+    return word == "workspace"  ? Kind::workspace
+           : word == "customer" ? Kind::customer
+           : word == "member"   ? Kind::member
+                                : Kind::portal;
+}
+
+Role role_of(std::string_view word) {
+    return word == "owner"             ? Role::owner
+           : word == "billing_manager" ? Role::billing_manager
+           : word == "member"          ? Role::member
+                                       : Role::none;
+}
+
+// A write scope includes its read, which is the bit below it (principal.h).
+std::uint32_t scope_bits(std::string_view names) {
+    std::uint32_t bits = 0;
+    while (!names.empty()) {
+        std::size_t end = std::min(names.find(' '), names.size());
+        std::string_view name = names.substr(0, end);
+        names.remove_prefix(std::min(end + 1, names.size()));
+        std::optional<Scope> scope = parse_scope(name);
+        if (!scope) {
+            continue;
+        }
+        bits |= std::uint32_t(*scope);
+        if (name.ends_with(":write")) {
+            std::optional<Scope> read = parse_scope(std::string(name.substr(0, name.size() - 5)) + "read");
+            bits |= read ? std::uint32_t(*read) : 0;
+        }
+    }
+    return bits;
+}
+
+Principal principal_of(const io::Row& row) {
+    Principal principal;
+    principal.kind = kind_of(row.text("kind"));
+    principal.role = role_of(row.text("role"));
+    principal.member_model = row.boolean("member_model");
+    principal.addressee_is_company = row.boolean("is_company");
+    principal.scopes = scope_bits(row.text("scopes"));
+    principal.token_id = Uuid::parse(row.text("token_id")).value_or(Uuid{});
+    principal.workspace_id = Uuid::parse(row.text("workspace_id")).value_or(Uuid{});
+    principal.customer_id = Uuid::parse(row.text("customer_id")).value_or(Uuid{});
+    principal.member_id = Uuid::parse(row.text("member_id")).value_or(Uuid{});
+    principal.addressee_id = row.integer("addressee_id");
+    principal.expires_at = row.integer("expires_at");
+    std::string_view slug = row.text("slug");
+    std::memcpy(principal.workspace_slug, slug.data(), std::min(slug.size(), sizeof principal.workspace_slug - 1));
+    return principal;
+}
+
+}  // namespace
+
+io::Task<std::optional<Principal>> find_principal(io::Postgres& db, std::vector<TokenHash> hashes, Kind claimed) {
+    std::vector<std::string> accepted;
+    for (const TokenHash& hash : hashes) {
+        accepted.push_back(hex(hash.digest));
+    }
+    io::Parameters parameters(accepted);
+    io::Rows rows = co_await db.query(statement_for(claimed), std::move(parameters));
+    if (rows.empty()) {
+        co_return std::nullopt;
+    }
+    co_return principal_of(rows.front());
+}
+
+io::Task<void> touch_last_used(io::Postgres& db, std::vector<Uuid> token_ids) {
+    std::vector<std::string> ids;
+    for (const Uuid& id : token_ids) {
+        ids.push_back(id.text());
+    }
+    io::Parameters parameters(ids);
+    co_await db.query(touch_statement, std::move(parameters));
+}
+
+}  // namespace portal

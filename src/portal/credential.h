@@ -1,0 +1,21 @@
+// Credential: the row behind a bearer, in one look-up. Valid means what contract/README.md says under Credentials.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "io/postgres.h"
+#include "io/task.h"
+#include "portal/principal.h"
+#include "portal/secrets.h"
+
+namespace portal {
+
+// Who holds the token with one of these hashes, if it is valid now. `claimed` is what its form says
+// (Secrets::inspect); Kind::none asks all four tables: an imported token of a replaced system may be any.
+io::Task<std::optional<Principal>> find_principal(io::Postgres& db, std::vector<TokenHash> hashes, Kind claimed);
+
+// Notes that these tokens and sessions (of any kind) were used: one statement, and at most one write per row in 15 s.
+io::Task<void> touch_last_used(io::Postgres& db, std::vector<Uuid> token_ids);
+
+}  // namespace portal
