@@ -79,7 +79,6 @@ class Zone {
     void store(const Digest& digest, const Principal& principal, std::uint64_t generation,
                std::int64_t now) noexcept;
     void store_nobody(const Digest& digest, std::uint64_t generation, std::int64_t now) noexcept;
-    void forget(const Digest& digest) noexcept;
 
     // ---- configs
     bool find_config(const Uuid& workspace, std::int64_t now, bool stale, CachedConfig& out) noexcept;
@@ -96,9 +95,11 @@ class Zone {
         LimitKey key;
         std::uint32_t quota = 0;
         std::uint32_t window = 0;          // ms
-        std::int64_t logged_at = 0;        // out: where the zone logged it
+        std::int64_t admitted_at = 0;      // out: when the zone admitted it
+        std::int64_t logged_at = 0;        // out: where the zone logged it, rounded up
         std::uint32_t remaining = 0;       // out
         std::int64_t reset_in = 0;         // out: ms until the oldest counted one leaves
+        bool leased = false;               // out: Redis has admitted it beforehand
         bool ask = false;                  // out: Redis has to be asked
         std::uint16_t want = 1;            // out: for how many
         std::uint16_t give_back = 0;       // out: unused of an expired lease ...
@@ -108,12 +109,13 @@ class Zone {
     // All or none. `with_redis`: leases are looked at and asks filled in.
     Outcome admit(Admission* admissions, std::size_t count, bool with_redis, std::int64_t now,
                   std::size_t& deciding) noexcept;
-    // Takes a logged admission out again.
-    void withdraw(const LimitKey& key, std::int64_t logged_at) noexcept;
+    // Takes a logged admission out again; one that came from a lease goes back to it.
+    void withdraw(const Admission& admission, std::int64_t now) noexcept;
     // Redis's answers.
     void granted(const Admission& admission, std::uint16_t grant, std::uint32_t remaining,
                  std::int64_t reset_in, std::int64_t redis_at, std::int64_t now) noexcept;
-    void denied(const Admission& admission, std::int64_t reset_in, std::int64_t now) noexcept;
+    // Takes the admission out of the zone's log; with `rescue`, a lease that came in meanwhile may cover it: then true.
+    bool denied(Admission& admission, std::int64_t reset_in, std::int64_t now, bool rescue) noexcept;
     // A look: is there room (by the zone's own log and known denials)?
     bool exhausted(const LimitKey& key, std::uint32_t quota, std::uint32_t window, std::int64_t now) noexcept;
 
@@ -121,17 +123,19 @@ class Zone {
     std::uint64_t counted(Counter counter) const noexcept;
 
   private:
+    // The tables themselves: zone_tables.h.
     struct Header;
     struct PrincipalEntry;
     struct PrincipalBucket;
     struct Nobody;
     struct ConfigEntry;
-    struct Cell;
+    struct ConfigBucket;
+    struct Log;
     struct LimitEntry;
     struct LimitBucket;
     class Guard;
+    class Marked;
 
-    static void lay_out(Header& header, std::size_t size) noexcept;
     template <class T>
     T* at(std::uint64_t offset) const noexcept {
         return reinterpret_cast<T*>(static_cast<char*>(memory_) + offset);
@@ -141,14 +145,10 @@ class Zone {
     bool bumped_since(std::uint64_t generation, const Uuid& id) const noexcept;
     Found judge(std::uint64_t generation, std::int64_t read_at, std::int64_t now) const noexcept;
     PrincipalBucket& principal_bucket(const Digest& digest) const noexcept;
-    void sound(PrincipalBucket& bucket) const noexcept;
-    void sound(LimitBucket& bucket) const noexcept;
-    LimitEntry* find_limit(const LimitKey& key) const noexcept;
-    LimitEntry* make_limit(const LimitKey& key, std::int64_t now) noexcept;
-    void expire(LimitEntry& entry, std::int64_t now, std::uint32_t window) noexcept;
-    void clear(LimitEntry& entry) noexcept;
-    bool append(LimitEntry& entry, std::int64_t time, std::uint32_t step) noexcept;
-    std::int64_t oldest(const LimitEntry& entry, std::int64_t now) const noexcept;
+    ConfigBucket& config_bucket(const Uuid& workspace) const noexcept;
+    LimitBucket& limit_bucket(const LimitKey& key, int choice) const noexcept;
+    LimitEntry* find_limit(const LimitKey& key, LimitBucket** bucket) const noexcept;
+    LimitEntry* make_limit(const LimitKey& key, std::int64_t now, LimitBucket** bucket) noexcept;
 
     void* memory_;
     ZoneLock& lock_;

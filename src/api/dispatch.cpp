@@ -1,0 +1,148 @@
+#include "api/dispatch.h"
+
+#include <iterator>
+
+#include "api/cors.h"
+
+namespace portal::api {
+namespace {
+
+// Who asks: the bearer, if one was sent.
+io::Task<Principal> authenticate(Call& call, Authenticator& authenticator) {
+    const auto token = bearer_token(call.request.header("authorization"));
+    if (!token) {
+        co_return Principal{};
+    }
+    Principal known;
+    if (authenticator.authenticate_now(*token, known)) {
+        co_return known;
+    }
+    Authentication found = co_await authenticator.authenticate(*token, call.request.client_address);
+    if (found.state == Authentication::State::known) {
+        co_return found.principal;
+    }
+    found.verdict.add_headers(call.extra_headers);
+    if (found.state == Authentication::State::limited) {
+        throw http::too_many_requests();
+    }
+    throw http::invalid_token();
+}
+
+void require(const Route& route, const Principal& caller) {
+    if (route.kinds == anyone) {
+        return;
+    }
+    if (caller.kind == Kind::none || (route.kinds & only(caller.kind)) == 0) {
+        throw http::unauthorized();
+    }
+    if (route.scope != Scope::none && !caller.has(route.scope)) {
+        throw http::insufficient_scope(scope_name(route.scope));
+    }
+}
+
+const Policy& policy_of(LimitClass limit) {
+    switch (limit) {
+        case LimitClass::client_portal: return limits::client_portal;
+        case LimitClass::restricted: return limits::restricted;
+        case LimitClass::standard: break;
+    }
+    return limits::standard;
+}
+
+io::Task<void> charge(Call& call, const Route& route) {
+    const Policy& policy = policy_of(route.limit);
+    Limiter& limiter = call.portal.limiter;
+    std::vector<Limit> limits;
+    if (call.caller.kind == Kind::none) {
+        limits.push_back({&policy, limiter.text_key(policy, limiter_address(call.request.client_address))});
+    } else {
+        limits.push_back({&policy, limiter.row_key(policy, call.caller.token_id)});
+    }
+    Verdict verdict = co_await limiter.admit(std::move(limits));
+    verdict.add_headers(call.extra_headers);
+    if (!verdict.allowed) {
+        throw verdict.unavailable ? http::unavailable(1) : http::too_many_requests();
+    }
+    call.admitted = std::move(verdict.charged);
+}
+
+io::Task<http::Response> answer(Call& call, Authenticator& authenticator, const Router& router, Groups groups) {
+    http::Request& request = call.request;
+    call.caller = co_await authenticate(call, authenticator);
+    const Match match = router.find(request.path);
+    if (!match.any(groups)) {
+        throw http::path_not_found();
+    }
+    if (request.method == http::Method::options) {
+        const std::string methods = match.allow(groups);
+        if (request.header("origin")) {
+            co_return preflight(request, call.portal.settings, methods);
+        }
+        http::Response allowed = http::no_content();
+        allowed.with("Allow", methods);
+        co_return allowed;
+    }
+    const Route* route = match.method(request.method, groups);
+    if (route == nullptr) {
+        throw http::method_not_allowed(match.allow(groups));
+    }
+    call.parameters = match.parameters;
+    require(*route, call.caller);
+    co_await charge(call, *route);
+    if (route->body == Body::json) {
+        call.body = co_await request.read_body(call.portal.settings.body_limit);
+    }
+    http::Response response = co_await route->handle(call);
+    co_return response;
+}
+
+http::Failure unexpected(const Call& call, const char* what) {
+    std::string line = "portal: " + std::string(call.request.path.substr(0, 64)) + " failed: " + what +
+                       ", request_id: " + std::string(call.request.request_id);
+    call.portal.loop.log(io::LogLevel::error, line.c_str());
+    return http::internal_error();
+}
+
+}  // namespace
+
+io::Task<http::Response> dispatch(http::Request& request, Services& portal, Authenticator& authenticator,
+                                  const Router& router, Groups groups) {
+    Call call{request, portal};
+    http::Response response;
+    std::optional<http::Failure> failure;
+    try {
+        response = co_await answer(call, authenticator, router, groups);
+    } catch (const http::Failure& refused) {
+        failure = refused;
+    } catch (const http::BodyTooLarge&) {
+        failure = http::body_too_large();
+    } catch (const http::BodyAborted&) {
+        throw;
+    } catch (const io::PostgresUnavailable&) {
+        failure = http::unavailable(1);
+    } catch (const io::RedisUnavailable&) {
+        failure = http::unavailable(1);
+    } catch (const io::PostgresError& error) {
+        // 57014: cancelled by statement_timeout; 55P03: lock_timeout
+        if (error.sqlstate == "57014" || error.sqlstate == "55P03" || error.sqlstate == "25006") {
+            failure = http::unavailable(1);
+        } else {
+            failure = unexpected(call, error.what());
+        }
+    } catch (const std::exception& error) {
+        failure = unexpected(call, error.what());
+    } catch (...) {
+        failure = unexpected(call, "an unknown exception");
+    }
+    if (failure) {
+        response = http::render(*failure, surface_of(request.path), request);
+    }
+    response.headers.insert(response.headers.end(), std::make_move_iterator(call.extra_headers.begin()),
+                            std::make_move_iterator(call.extra_headers.end()));
+    if (request.method != http::Method::options || failure) {
+        add_cors(request, portal.settings, response.headers);
+    }
+    co_return response;
+}
+
+}  // namespace portal::api

@@ -1,0 +1,241 @@
+#include "portal/authenticator.h"
+
+#include <algorithm>
+
+#include "portal/credential.h"
+#include "portal/node_limiter.h"
+
+namespace portal {
+namespace {
+
+constexpr std::size_t longest_token = 512;
+constexpr std::int64_t touch_interval = 15000;
+constexpr std::size_t most_touched = 2000;   // of one UPDATE; what is over is due again at its next use
+
+bool well_formed(std::string_view token) {
+    return token.size() <= longest_token &&
+           std::all_of(token.begin(), token.end(), [](char character) { return character > 0x20 && character < 0x7f; });
+}
+
+}  // namespace
+
+std::optional<std::string_view> bearer_token(std::optional<std::string_view> authorization) {
+    constexpr std::string_view scheme = "bearer ";
+    if (!authorization || authorization->size() <= scheme.size()) {
+        return std::nullopt;
+    }
+    for (std::size_t at = 0; at < scheme.size(); ++at) {
+        const char character = (*authorization)[at];
+        const char lower = character >= 'A' && character <= 'Z' ? char(character | 0x20) : character;
+        if (lower != scheme[at]) {
+            return std::nullopt;
+        }
+    }
+    std::string_view token = authorization->substr(scheme.size());
+    token.remove_prefix(std::min(token.find_first_not_of(' '), token.size()));
+    if (token.empty()) {
+        return std::nullopt;
+    }
+    return token;
+}
+
+// One read of a token from PostgreSQL, however many wait for it. It belongs to nobody's request, so a client that
+// goes away takes nothing from the others.
+struct Authenticator::Flight final : io::Completion, io::Posted {
+    explicit Flight(Authenticator& owner_) : owner(owner_) {}
+
+    void completed() noexcept override { owner.loop_.post(*this); }
+    void run() noexcept override;
+
+    Authenticator& owner;
+    Digest digest{};
+    std::vector<TokenHash> hashes;
+    Kind claimed = Kind::none;
+    std::uint64_t generation = 0;
+    std::optional<Principal> principal;
+    bool unavailable = false;
+    std::vector<Landing*> waiting;
+    io::Task<void> task;   // last: it refers to the rest
+};
+
+class Authenticator::Landing {
+  public:
+    explicit Landing(Flight& flight) : flight_(&flight) {}
+    Landing(const Landing&) = delete;
+    ~Landing() {
+        if (flight_ != nullptr) {
+            std::replace(flight_->waiting.begin(), flight_->waiting.end(), this, static_cast<Landing*>(nullptr));
+        }
+    }
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> waiting) {
+        handle_ = waiting;
+        flight_->waiting.push_back(this);
+    }
+    std::optional<Principal> await_resume() const {
+        if (unavailable_) {
+            throw io::PostgresUnavailable("the token could not be looked up");
+        }
+        return principal_;
+    }
+
+  private:
+    friend struct Flight;
+    Flight* flight_;
+    std::coroutine_handle<> handle_;
+    std::optional<Principal> principal_;
+    bool unavailable_ = false;
+};
+
+void Authenticator::Flight::run() noexcept {
+    auto self = owner.flights_.extract(digest);
+    const std::int64_t now = monotonic_ms();
+    if (principal) {
+        owner.zone_.store(digest, *principal, generation, now);
+    } else if (!unavailable) {
+        owner.zone_.store_nobody(digest, generation, now);
+    }
+    for (std::size_t index = 0; index < waiting.size(); ++index) {
+        if (Landing* landing = waiting[index]) {
+            landing->flight_ = nullptr;
+            landing->principal_ = principal;
+            landing->unavailable_ = unavailable;
+            landing->handle_.resume();
+        }
+    }
+}
+
+Authenticator::Authenticator(io::Loop& loop, io::Postgres& db, Zone& zone, const Secrets& secrets,
+                             Limiter& limiter)
+    : loop_(loop), db_(db), zone_(zone), secrets_(secrets), limiter_(limiter) {
+    touch_timer_ = loop.timer(
+        [this] {
+            std::vector<std::string> ids;
+            ids.swap(touched_);
+            touching_ = write_last_used(std::move(ids));
+            touching_.start();
+        },
+        io::Loop::Hold::nothing);
+}
+
+Authenticator::~Authenticator() = default;
+
+bool Authenticator::authenticate_now(std::string_view token, Principal& principal) {
+    if (!well_formed(token) || secrets_.inspect(token).forged) {
+        return false;
+    }
+    Zone::Lookup lookup;
+    zone_.find(secrets_.sign_digest(token), monotonic_ms(), unix_ms() / 1000, lookup);
+    if (lookup.found != Zone::Found::fresh) {
+        return false;
+    }
+    zone_.count(Counter::principal_hits);
+    principal = lookup.principal;
+    if (lookup.touch) {
+        touch(principal);
+    }
+    return true;
+}
+
+io::Task<Authentication> Authenticator::authenticate(std::string_view token, std::string_view client_address) {
+    Authentication known;
+    known.state = Authentication::State::known;
+    if (authenticate_now(token, known.principal)) {
+        co_return known;
+    }
+    const Secrets::Form form = secrets_.inspect(token);
+    Zone::Lookup lookup;
+    Digest digest{};
+    if (well_formed(token) && !form.forged) {
+        digest = secrets_.sign_digest(token);
+        zone_.find(digest, monotonic_ms(), unix_ms() / 1000, lookup);
+    } else {
+        lookup.found = Zone::Found::nobody;
+    }
+    if (lookup.found == Zone::Found::nobody) {
+        auto refused = co_await refuse(client_address);
+        co_return refused;
+    }
+    if (lookup.found == Zone::Found::nothing) {
+        const std::string address = limiter_address(client_address);
+        const Limit limit{&limits::bad_token, limiter_.text_key(limits::bad_token, address)};
+        if (limiter_.exhausted(limit)) {
+            auto refused = co_await refuse(client_address);
+            if (refused.state == Authentication::State::limited) {
+                co_return refused;
+            }
+        }
+    }
+    zone_.count(Counter::principal_misses);
+    auto& flight = flights_[digest];
+    if (!flight) {
+        flight = std::make_unique<Flight>(*this);
+        flight->digest = digest;
+        flight->hashes = secrets_.hashes(token);
+        flight->claimed = form.kind;
+        flight->generation = zone_.generation();
+        flight->task = read(*flight);
+        flight->task.start(flight.get());
+    }
+    std::optional<Principal> principal;
+    bool unavailable = false;
+    try {
+        principal = co_await Landing(*flight);
+    } catch (const io::PostgresUnavailable&) {
+        if (lookup.found != Zone::Found::stale) {
+            throw;
+        }
+        unavailable = true;
+    }
+    if (unavailable) {
+        zone_.count(Counter::stale_served);
+        known.principal = lookup.principal;
+        co_return known;
+    }
+    if (!principal) {
+        auto refused = co_await refuse(client_address);
+        co_return refused;
+    }
+    known.principal = *principal;
+    touch(known.principal);
+    co_return known;
+}
+
+io::Task<Authentication> Authenticator::refuse(std::string_view client_address) {
+    Authentication refused;
+    const std::string address = limiter_address(client_address);
+    std::vector<Limit> limits{{&limits::bad_token, limiter_.text_key(limits::bad_token, address)}};
+    refused.verdict = co_await limiter_.admit(std::move(limits));
+    refused.state = refused.verdict.allowed ? Authentication::State::invalid : Authentication::State::limited;
+    co_return refused;
+}
+
+io::Task<void> Authenticator::read(Flight& flight) {
+    try {
+        flight.principal = co_await find_principal(db_, flight.hashes, flight.claimed);
+    } catch (const std::exception& error) {
+        loop_.log(io::LogLevel::debug, error.what());
+        flight.unavailable = true;
+    }
+}
+
+void Authenticator::touch(const Principal& principal) {
+    if (principal.kind != Kind::workspace || touched_.size() >= most_touched) {
+        return;
+    }
+    if (touched_.empty()) {
+        touch_timer_->set(touch_interval);
+    }
+    touched_.push_back(principal.token_id.text());
+}
+
+io::Task<void> Authenticator::write_last_used(std::vector<std::string> ids) {
+    try {
+        co_await touch_last_used(db_, std::move(ids));
+    } catch (const std::exception& error) {
+        // nothing is lost but the time of a use
+        loop_.log(io::LogLevel::debug, error.what());
+    }
+}
+
+}  // namespace portal

@@ -1,0 +1,259 @@
+#include "portal/node_limiter.h"
+
+#include <arpa/inet.h>
+#include <time.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+namespace portal {
+namespace {
+
+std::int64_t milliseconds(clockid_t clock) noexcept {
+    timespec now;
+    clock_gettime(clock, &now);
+    return std::int64_t(now.tv_sec) * 1000 + now.tv_nsec / 1000000;
+}
+
+std::int64_t seconds_up(std::int64_t milliseconds) { return (milliseconds + 999) / 1000; }
+
+// Tells policies apart in keys made of a row's id.
+std::uint64_t name_hash(std::string_view name) {
+    std::uint64_t hash = 0xcbf29ce484222325;   // FNV-1a
+    for (char character : name) {
+        hash = (hash ^ std::uint8_t(character)) * 0x100000001b3;
+    }
+    return hash;
+}
+
+std::string number(std::int64_t value) {
+    char text[24];
+    return {text, std::to_chars(text, text + sizeof text, value).ptr};
+}
+
+}  // namespace
+
+std::int64_t monotonic_ms() noexcept { return milliseconds(CLOCK_MONOTONIC); }
+std::int64_t unix_ms() noexcept { return milliseconds(CLOCK_REALTIME); }
+
+NodeLimiter::NodeLimiter(io::Loop& loop, Zone& zone, io::Redis* redis, const Secrets& secrets,
+                         const std::vector<Policy>& overrides)
+    : zone_(zone), redis_(redis), secrets_(secrets), overrides_(overrides) {
+    if (redis != nullptr) {
+        log_ = std::make_unique<RedisLog>(loop, *redis);
+    }
+}
+
+const Policy& NodeLimiter::resolve(const Policy& policy) const noexcept {
+    for (const Policy& each : overrides_) {
+        if (each.name == policy.name) {
+            return each;
+        }
+    }
+    return policy;
+}
+
+LimitKey NodeLimiter::row_key(const Policy& policy, const Uuid& row) const {
+    LimitKey key;
+    const std::uint64_t mixed = name_hash(policy.name);
+    std::memcpy(key.bytes.data(), row.bytes.data(), key.bytes.size());
+    for (std::size_t at = 0; at < 8; ++at) {
+        key.bytes[at] ^= std::uint8_t(mixed >> (8 * at));
+    }
+    return key;
+}
+
+LimitKey NodeLimiter::text_key(const Policy& policy, std::string_view text) const {
+    std::string named(policy.name);
+    named += '\0';
+    named += text;
+    const Digest digest = secrets_.limiter_digest(named);
+    LimitKey key;
+    std::memcpy(key.bytes.data(), digest.data(), key.bytes.size());
+    return key;
+}
+
+void NodeLimiter::prepare(const std::vector<Limit>& limits, Zone::Admission* admissions) const {
+    for (std::size_t index = 0; index < limits.size(); ++index) {
+        const Policy& policy = resolve(*limits[index].policy);
+        admissions[index].key = limits[index].key;
+        admissions[index].quota = policy.quota;
+        admissions[index].window = policy.window * 1000;
+    }
+}
+
+void NodeLimiter::refuse(Verdict& verdict, const Policy& policy, const Zone::Admission& admission) const {
+    zone_.count(Counter::limiter_denied);
+    verdict.allowed = false;
+    verdict.policy = &policy;
+    verdict.remaining = 0;
+    verdict.reset_in = std::max<std::int64_t>(1, seconds_up(admission.reset_in));
+    verdict.reset_at = seconds_up(unix_ms() + admission.reset_in);
+}
+
+// Of several limits the headers tell of the one with the least remaining.
+void NodeLimiter::tell(Verdict& verdict, std::vector<Limit>& limits, const Zone::Admission* admissions) const {
+    std::size_t least = 0;
+    for (std::size_t index = 0; index < limits.size(); ++index) {
+        limits[index].zone_at = admissions[index].logged_at;
+        if (admissions[index].remaining < admissions[least].remaining) {
+            least = index;
+        }
+    }
+    verdict.policy = &resolve(*limits[least].policy);
+    verdict.remaining = admissions[least].remaining;
+    verdict.reset_in = seconds_up(admissions[least].reset_in);
+    verdict.reset_at = seconds_up(unix_ms() + admissions[least].reset_in);
+    verdict.charged = std::move(limits);
+}
+
+io::Task<Verdict> NodeLimiter::admit(std::vector<Limit> limits) {
+    Verdict verdict;
+    Zone::Admission admissions[RedisLog::most_limits];
+    prepare(limits, admissions);
+    const bool with_redis = redis_ != nullptr && redis_->available();
+    verdict.degraded = redis_ != nullptr && !with_redis;
+    const Policy* fails_closed = nullptr;
+    for (const Limit& limit : limits) {
+        const Policy& policy = resolve(*limit.policy);
+        if (policy.on_error == Policy::OnError::deny) {
+            fails_closed = &policy;
+        }
+    }
+    auto refuse_unavailable = [&] {
+        verdict.allowed = false;
+        verdict.unavailable = true;
+        verdict.policy = nullptr;
+        verdict.reset_in = 1;
+    };
+    if (verdict.degraded && fails_closed != nullptr) {
+        refuse_unavailable();
+        co_return verdict;
+    }
+
+    std::size_t deciding = 0;
+    const std::int64_t began = monotonic_ms();
+    Zone::Outcome outcome = zone_.admit(admissions, limits.size(), with_redis, began, deciding);
+    if (outcome == Zone::Outcome::denied) {
+        refuse(verdict, resolve(*limits[deciding].policy), admissions[deciding]);
+        co_return verdict;
+    }
+    if (outcome == Zone::Outcome::full) {
+        zone_.count(Counter::limiter_full);
+        refuse_unavailable();
+        co_return verdict;
+    }
+    const Zone::Admission* asked[RedisLog::most_limits];
+    std::size_t places[RedisLog::most_limits];
+    std::size_t asks = 0;
+    for (std::size_t index = 0; index < limits.size(); ++index) {
+        if (admissions[index].ask) {
+            places[asks] = index;
+            asked[asks++] = &admissions[index];
+        }
+    }
+    if (asks == 0) {
+        zone_.count(verdict.degraded ? Counter::limiter_degraded : Counter::lease_hits);
+        tell(verdict, limits, admissions);
+        co_return verdict;
+    }
+
+    zone_.count(Counter::redis_asks);
+    RedisLog::Answers answers = co_await RedisLog::Ask(*log_, asked, asks);
+    const std::int64_t now = monotonic_ms();
+    if (!answers.available) {
+        verdict.degraded = true;
+        zone_.count(Counter::limiter_degraded);
+        if (fails_closed != nullptr) {
+            for (std::size_t index = 0; index < limits.size(); ++index) {
+                zone_.withdraw(admissions[index], now);
+            }
+            refuse_unavailable();
+            co_return verdict;
+        }
+        tell(verdict, limits, admissions);
+        co_return verdict;
+    }
+    bool refused = false;
+    for (std::size_t index = 0; index < asks; ++index) {
+        const RedisLog::Answer& answer = answers.of[index];
+        Zone::Admission& admission = admissions[places[index]];
+        if (answer.state == RedisLog::Answer::State::admitted) {
+            limits[places[index]].redis_at = answer.logged_at;
+            admission.remaining = answer.remaining + std::max<int>(answer.granted, 1) - 1;
+            admission.reset_in = answer.reset_in;
+            zone_.granted(admission, answer.granted, answer.remaining, answer.reset_in, answer.logged_at, now);
+        } else if (answer.state == RedisLog::Answer::State::refused) {
+            admission.reset_in = answer.reset_in;
+            // a lease that came in meanwhile covers it, but only where no other limit hangs on the same answer
+            if (!zone_.denied(admission, answer.reset_in, now, asks == 1)) {
+                refused = true;
+                admission.logged_at = 0;   // taken out already
+                refuse(verdict, resolve(*limits[places[index]].policy), admission);
+            }
+        }
+    }
+    if (refused) {
+        for (std::size_t index = 0; index < limits.size(); ++index) {
+            if (admissions[index].logged_at != 0) {
+                zone_.withdraw(admissions[index], now);
+            }
+        }
+        co_return verdict;
+    }
+    tell(verdict, limits, admissions);
+    co_return verdict;
+}
+
+void NodeLimiter::give_back(const std::vector<Limit>& charged) noexcept {
+    const std::int64_t now = monotonic_ms();
+    for (const Limit& limit : charged) {
+        const Policy& policy = resolve(*limit.policy);
+        Zone::Admission admission;
+        admission.key = limit.key;
+        admission.logged_at = limit.zone_at;
+        zone_.withdraw(admission, now);
+        if (log_ && limit.redis_at != 0) {
+            log_->give_back(limit.key, policy.quota, policy.window * 1000, limit.redis_at, 1);
+        }
+    }
+}
+
+bool NodeLimiter::exhausted(const Limit& limit) const noexcept {
+    const Policy& policy = resolve(*limit.policy);
+    return zone_.exhausted(limit.key, policy.quota, policy.window * 1000, monotonic_ms());
+}
+
+void Verdict::add_headers(std::vector<http::Header>& headers) const {
+    if (policy != nullptr) {
+        std::string name = "\"" + std::string(policy->name) + "\"";
+        headers.push_back({"X-RateLimit-Limit", number(policy->quota)});
+        headers.push_back({"X-RateLimit-Remaining", number(remaining)});
+        headers.push_back({"X-RateLimit-Reset", number(reset_at)});
+        headers.push_back({"RateLimit-Policy", name + ";q=" + number(policy->quota) + ";w=" + number(policy->window)});
+        headers.push_back({"RateLimit", name + ";r=" + number(remaining) + ";t=" + number(reset_in)});
+    }
+    if (!allowed) {
+        headers.push_back({"Retry-After", number(std::max<std::int64_t>(reset_in, 1))});
+    }
+}
+
+std::string limiter_address(std::string_view address) {
+    if (address.find(':') == std::string_view::npos || address.starts_with("unix:")) {
+        return std::string(address);
+    }
+    constexpr std::string_view mapped = "::ffff:";
+    if (address.starts_with(mapped) && address.find('.') != std::string_view::npos) {
+        return std::string(address.substr(mapped.size()));
+    }
+    in6_addr bytes{};
+    if (inet_pton(AF_INET6, std::string(address).c_str(), &bytes) != 1) {
+        return std::string(address);
+    }
+    std::memset(bytes.s6_addr + 8, 0, 8);
+    char text[INET6_ADDRSTRLEN];
+    return std::string(inet_ntop(AF_INET6, &bytes, text, sizeof text)) + "/64";
+}
+
+}  // namespace portal

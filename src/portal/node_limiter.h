@@ -1,0 +1,43 @@
+// NodeLimiter: the Limiter of a worker: the zone's log and, when there is one, Redis's.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "io/redis.h"
+#include "portal/limiter.h"
+#include "portal/redis_log.h"
+#include "portal/zone.h"
+
+namespace portal {
+
+class NodeLimiter final : public Limiter {
+  public:
+    // `redis` may be null: the limits then live in the zone and hold for this one node.
+    // `overrides` replace policies of the same name (portal_rate_limit_class, portal_rate_limit_on_error).
+    NodeLimiter(io::Loop& loop, Zone& zone, io::Redis* redis, const Secrets& secrets,
+                const std::vector<Policy>& overrides);
+
+    io::Task<Verdict> admit(std::vector<Limit> limits) override;
+    void give_back(const std::vector<Limit>& charged) noexcept override;
+    bool exhausted(const Limit& limit) const noexcept override;
+    LimitKey row_key(const Policy& policy, const Uuid& row) const override;
+    LimitKey text_key(const Policy& policy, std::string_view text) const override;
+
+  private:
+    const Policy& resolve(const Policy& policy) const noexcept;
+    void prepare(const std::vector<Limit>& limits, Zone::Admission* admissions) const;
+    void refuse(Verdict& verdict, const Policy& policy, const Zone::Admission& admission) const;
+    void tell(Verdict& verdict, std::vector<Limit>& limits, const Zone::Admission* admissions) const;
+
+    Zone& zone_;
+    io::Redis* redis_;
+    const Secrets& secrets_;
+    const std::vector<Policy>& overrides_;
+    std::unique_ptr<RedisLog> log_;
+};
+
+std::int64_t monotonic_ms() noexcept;
+std::int64_t unix_ms() noexcept;
+
+}  // namespace portal
