@@ -123,7 +123,7 @@ Role role_of(std::string_view word) {
                                        : Role::none;
 }
 
-// A write scope includes its read, which is the bit below it (principal.h).
+// A write scope includes its read, where there is one.
 std::uint32_t scope_bits(std::string_view names) {
     std::uint32_t bits = 0;
     while (!names.empty()) {

@@ -1,0 +1,70 @@
+#include "http/request.h"
+
+namespace portal::http {
+namespace {
+
+int hex_digit(char c) {
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    char lower = char(c | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+bool unreserved(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+           c == '_' || c == '~';
+}
+
+}  // namespace
+
+std::string percent_decode(std::string_view text, bool plus_is_space) {
+    std::string out;
+    out.reserve(text.size());
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        char c = text[at];
+        if (c == '+' && plus_is_space) {
+            out += ' ';
+        } else if (c == '%' && at + 2 < text.size() && hex_digit(text[at + 1]) >= 0 && hex_digit(text[at + 2]) >= 0) {
+            out += char(hex_digit(text[at + 1]) << 4 | hex_digit(text[at + 2]));
+            at += 2;
+        } else {
+            out += c;
+        }
+    }
+    return out;
+}
+
+std::string percent_encode(std::string_view text) {
+    static constexpr char digits[] = "0123456789ABCDEF";
+    std::string out;
+    out.reserve(text.size() + 16);
+    for (char c : text) {
+        if (unreserved(c)) {
+            out += c;
+        } else if (c == ' ') {
+            out += '+';
+        } else {
+            auto byte = static_cast<unsigned char>(c);
+            out += '%';
+            out += digits[byte >> 4];
+            out += digits[byte & 0x0f];
+        }
+    }
+    return out;
+}
+
+std::optional<std::string> query_parameter(std::string_view query, std::string_view name) {
+    while (!query.empty()) {
+        std::size_t end = query.find('&');
+        std::string_view pair = query.substr(0, end);
+        query.remove_prefix(end == std::string_view::npos ? query.size() : end + 1);
+        std::size_t equals = pair.find('=');
+        if (percent_decode(pair.substr(0, equals), true) == name) {
+            return equals == std::string_view::npos ? "" : percent_decode(pair.substr(equals + 1), true);
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace portal::http
