@@ -2,9 +2,17 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string>
+
+namespace portal {
+namespace {
+
+using io::Lane;
+using io::Retry;
+using io::Statement;
 
 // One row per valid token, in the columns that principal_of() reads. $1: the accepted hashes.
-#define CREDENTIAL_WORKSPACE R"(
+constexpr const char* workspace_sql = R"(
 SELECT 'workspace' AS kind, t.id AS token_id, w.id AS workspace_id, w.slug,
        coalesce((w.feature_settings ->> 'member_model_enabled')::boolean, false) AS member_model,
        array_to_string(t.scopes, ' ') AS scopes,
@@ -15,9 +23,9 @@ SELECT 'workspace' AS kind, t.id AS token_id, w.id AS workspace_id, w.slug,
   JOIN portal.workspaces w ON w.id = t.workspace_id AND w.blocked_at IS NULL AND w.deleted_at IS NULL
  WHERE t.token_hash = ANY ($1::text[])
    AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())
-)"
+)";
 
-#define CREDENTIAL_CUSTOMER R"(
+constexpr const char* customer_sql = R"(
 SELECT 'customer' AS kind, s.id AS token_id, w.id AS workspace_id, w.slug,
        coalesce((w.feature_settings ->> 'member_model_enabled')::boolean, false) AS member_model,
        'customer_portal:write' AS scopes,
@@ -30,9 +38,9 @@ SELECT 'customer' AS kind, s.id AS token_id, w.id AS workspace_id, w.slug,
                          AND c.blocked_at IS NULL AND c.deleted_at IS NULL
  WHERE s.token_hash = ANY ($1::text[])
    AND s.revoked_at IS NULL AND s.expires_at > now()
-)"
+)";
 
-#define CREDENTIAL_MEMBER R"(
+constexpr const char* member_sql = R"(
 SELECT 'member' AS kind, s.id AS token_id, w.id AS workspace_id, w.slug,
        coalesce((w.feature_settings ->> 'member_model_enabled')::boolean, false) AS member_model,
        'customer_portal:write' AS scopes,
@@ -47,10 +55,10 @@ SELECT 'member' AS kind, s.id AS token_id, w.id AS workspace_id, w.slug,
                        AND m.deleted_at IS NULL
  WHERE s.token_hash = ANY ($1::text[])
    AND s.revoked_at IS NULL AND s.expires_at > now()
-)"
+)";
 
 // A contact linked to a customer falls with it. Without a configuration row the portal is active.
-#define CREDENTIAL_PORTAL R"(
+constexpr const char* portal_sql = R"(
 SELECT 'portal' AS kind, t.id AS token_id, w.id AS workspace_id, w.slug,
        coalesce((w.feature_settings ->> 'member_model_enabled')::boolean, false) AS member_model,
        '' AS scopes,
@@ -68,23 +76,16 @@ SELECT 'portal' AS kind, t.id AS token_id, w.id AS workspace_id, w.slug,
    AND coalesce(p.id, o.id) IS NOT NULL
    AND c.blocked_at IS NULL AND c.deleted_at IS NULL
    AND coalesce(f.is_active, true)
-)"
+)";
 
-namespace portal {
-namespace {
 
-using io::Lane;
-using io::Retry;
-using io::Statement;
-
-constexpr Statement find_workspace_token{"credential_workspace", CREDENTIAL_WORKSPACE, Lane::lookup, Retry::read};
-constexpr Statement find_customer_session{"credential_customer", CREDENTIAL_CUSTOMER, Lane::lookup, Retry::read};
-constexpr Statement find_member_session{"credential_member", CREDENTIAL_MEMBER, Lane::lookup, Retry::read};
-constexpr Statement find_portal_token{"credential_portal", CREDENTIAL_PORTAL, Lane::lookup, Retry::read};
-constexpr Statement find_any{"credential_any",
-                             CREDENTIAL_WORKSPACE "UNION ALL" CREDENTIAL_CUSTOMER "UNION ALL" CREDENTIAL_MEMBER
-                             "UNION ALL" CREDENTIAL_PORTAL "LIMIT 1",
-                             Lane::lookup, Retry::read};
+constexpr Statement find_workspace_token{"credential_workspace", workspace_sql, Lane::lookup, Retry::read};
+constexpr Statement find_customer_session{"credential_customer", customer_sql, Lane::lookup, Retry::read};
+constexpr Statement find_member_session{"credential_member", member_sql, Lane::lookup, Retry::read};
+constexpr Statement find_portal_token{"credential_portal", portal_sql, Lane::lookup, Retry::read};
+const std::string any_sql = std::string(workspace_sql) + "UNION ALL" + customer_sql + "UNION ALL" + member_sql +
+                            "UNION ALL" + portal_sql + "LIMIT 1";
+const Statement find_any{"credential_any", any_sql.c_str(), Lane::lookup, Retry::read};
 
 // Rows another worker is noting at this moment are skipped: they are being noted.
 #define TOUCH(table)                                                                                  \
