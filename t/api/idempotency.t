@@ -1,0 +1,100 @@
+# Idempotency-Key: a repeated POST by bearer does its work once.
+use strict; use warnings; use utf8;
+use Test::More;
+use PortalTest;
+
+my $t = PortalTest->new(http => 'portal_invite_wait 2s;');
+my $ws = $t->workspace;
+my $token = $t->token($ws);
+my $customer = $t->customer($ws);
+my $sessions = '/api/customer-sessions/';
+my $count = sub { $t->value('SELECT count(*) FROM portal.customer_sessions') };
+sub create { my ($key, $json, %o) = @_;
+    $t->post($sessions, token => $o{token} // $token, json => $json, headers => { 'Idempotency-Key' => $key }) }
+
+subtest 'the same request again replays the answer' => sub {
+    my $first = create('one', { customer_id => $customer->{id} });
+    is_status($first, 201);
+    my $second = create('one', { customer_id => $customer->{id} });
+    is_answer($second, 201, json_of($first), 'the same, token included');
+    is($count->(), 1, 'one session');
+    is_status(create('two', { customer_id => $customer->{id} }), 201, 'another key');
+    is($count->(), 2, 'another session');
+};
+
+subtest 'another payload under the key is 422' => sub {
+    is_status(create('one', { customer_id => $customer->{id}, return_url => 'https://example.com/' }), 422);
+    is($count->(), 2, 'nothing made');
+};
+
+subtest 'a failure is not kept' => sub {
+    is_status(create('late', { customer_id => '8d0f0e7c-5a4f-4b1e-9d57-3f1c5bb0a001' }), 422);
+    is_status(create('late', { customer_id => $customer->{id} }), 201, 'the key is still free');
+};
+
+subtest 'keys belong to a token, a path and a workspace' => sub {
+    my $other = $t->workspace;
+    my $foreign = $t->customer($other);
+    my $before = $count->();
+    is_status(create('one', { customer_id => $foreign->{id} }, token => $t->token($other)), 201, 'another workspace');
+    is_status(create('one', { customer_id => $customer->{id} }, token => $t->token($ws)), 201, 'another token');
+    is($count->(), $before + 2, 'two sessions');
+};
+
+subtest 'what was revoked is not replayed' => sub {
+    my $first = json_of(create('ended', { customer_id => $customer->{id} }));
+    is_status($t->delete("$sessions$first->{id}", token => $token), 204);
+    my $again = create('ended', { customer_id => $customer->{id} });
+    is_status($again, 201);
+    isnt(json_of($again)->{id}, $first->{id}, 'a new one');
+};
+
+subtest 'ten at once make one' => sub {
+    my $before = $count->();
+    my @answers = $t->at_once(($t->bytes(POST => $sessions, token => $token, json => { customer_id => $customer->{id} },
+        headers => { 'Idempotency-Key' => 'parallel' })) x 10);
+    my %ids = map { json_of($_)->{id} => 1 } grep { $_->code == 201 } @answers;
+    is(scalar keys %ids, 1, 'one id');
+    is(scalar(grep { $_->code != 201 && $_->code != 409 } @answers), 0, '201 or 409')
+        or diag join ' ', map { $_->code } @answers;
+    is($count->(), $before + 1, 'one session');
+};
+
+subtest 'invitations are mailed once' => sub {
+    my $contact = $t->contact($ws);
+    my $invite = sub { my ($message) = @_; $t->post("/api/v1/client-portal/contacts/$contact->{id}/invite", token => $token,
+        json => { custom_message => $message }, headers => { 'Idempotency-Key' => 'mail' }) };
+    my $first = $invite->('Hello');
+    is_status($first, 200);
+    is_answer($invite->('Hello'), 200, json_of($first), 'replayed');
+    is(scalar $t->mail_files, 1, 'one mail');
+    is_status($invite->('Other'), 422, 'another payload');
+    is(scalar $t->mail_files, 1, 'still one mail');
+};
+
+subtest 'portal tokens and member sessions' => sub {
+    my $contact = $t->contact($ws);
+    my $ask = sub { $t->post('/api/v1/client-portal/token', token => $token, json => { type => 'contact', id => $contact->{id},
+        rotate => true }, headers => { 'Idempotency-Key' => 'rotate' }) };
+    my $first = json_of($ask->());
+    is(json_of($ask->())->{token}, $first->{token}, 'rotated once');
+    my $club = $t->workspace(member_model => 1);
+    my $member = $t->member($t->customer($club));
+    my $club_token = $t->token($club);
+    my @made = map { json_of($t->post('/api/member-sessions/', token => $club_token, json => { member_id => $member->{id} },
+        headers => { 'Idempotency-Key' => 'm' })) } 1 .. 2;
+    is_deeply($made[1], $made[0], 'one member session');
+};
+
+subtest 'what is kept holds no token in clear' => sub {
+    my $rows = $t->db->selectall_arrayref('SELECT * FROM portal.idempotency_keys');
+    unlike(join(' ', map { map { $_ // '' } @$_ } @$rows), qr/portal_(?:cst|mst|cpt)_/, 'none');
+};
+
+subtest 'keys that are none' => sub {
+    my $response = create('k' x 256, { customer_id => $customer->{id} });
+    ok($response->code == 422 || $response->code == 400, 'too long: ' . $response->code);
+    is_status(create('k' x 255, { customer_id => $customer->{id} }), 201, '255 is fine');
+};
+
+$t->done;
