@@ -1,7 +1,8 @@
 #include "portal/access_token.h"
 
-#include "http/failure.h"
-#include "portal/checks.h"
+#include <algorithm>
+
+#include "http/validation.h"
 #include "portal/principal.h"
 
 #define ACCESS_TOKEN_COLUMNS(alias)                                                               \
@@ -81,22 +82,27 @@ std::string scope_sentence() {
 
 }  // namespace
 
-void AccessTokenInput::check() const {
-    Checks checks;
-    checks.length("comment", comment, 0, max_comment);
-    if (scopes.empty()) {
-        checks.refuse("scopes", "A token needs at least one scope.", Json::array());
+AccessTokenInput AccessTokenInput::parse(Json body) {
+    http::Fields fields(std::move(body));
+    AccessTokenInput input;
+    input.comment = fields.string("comment", {.max = max_comment, .nullable = true}).value_or("");
+    Json scopes = fields.value("scopes");
+    if (!scopes.is_array() || scopes.size() == 0) {
+        fields.refuse("scopes", "A token needs at least one scope.");
     }
-    for (const std::string& scope : scopes) {
+    for (std::size_t at = 0; scopes.is_array() && at < scopes.size(); ++at) {
+        std::string scope(scopes[at].text());
         if (!known_scope(scope)) {
-            checks.refuse("scopes", scope_sentence(), scope);
+            fields.refuse("scopes", scope_sentence());
+            break;
+        }
+        if (std::find(input.scopes.begin(), input.scopes.end(), scope) == input.scopes.end()) {
+            input.scopes.push_back(std::move(scope));
         }
     }
-    checks.positive("expires_in", expires_in);
-    if (expires_in && *expires_in > longest_life) {
-        checks.refuse("expires_in", "A token lives at most a hundred years.", *expires_in);
-    }
-    checks.done();
+    input.expires_in = fields.integer("expires_in", {.min = 1, .max = longest_life, .nullable = true});
+    fields.done();
+    return input;
 }
 
 Json NewAccessToken::json() const {
@@ -107,7 +113,6 @@ Json NewAccessToken::json() const {
 
 io::Task<NewAccessToken> create_access_token(io::Postgres& db, const Secrets& secrets,
                                              std::string workspace_id, AccessTokenInput input) {
-    input.check();
     NewAccessToken made;
     made.token = secrets.make_token(Kind::workspace);
     TokenHash hash = secrets.hash(made.token);

@@ -19,7 +19,7 @@ struct AccessTokenInput {
     std::vector<std::string> scopes;           // at least one of all_scopes()
     std::optional<std::int64_t> expires_in;    // seconds; absent: never
 
-    void check() const;
+    static AccessTokenInput parse(http::Json body);
 };
 
 struct NewAccessToken {

@@ -47,7 +47,7 @@ http::Problem problem(const char* type, const char* member, std::string msg, Jso
 }
 
 // "NY", "ny" and "US-NY" are US-NY; anything else is no state of that country.
-Json state_of(Checks& checks, const std::string& country, const Json& sent) {
+Json state_of(http::Fields& fields, const std::string& country, const Json& sent) {
     if (country != "US" && country != "CA") {
         return sent;
     }
@@ -57,7 +57,7 @@ Json state_of(Checks& checks, const std::string& country, const Json& sent) {
         code.erase(0, 3);
     }
     if (!listed(us ? us_states : ca_provinces, code)) {
-        checks.add(problem("value_error", "state", us ? "Invalid US state" : "Invalid CA province", sent));
+        fields.add(problem("value_error", "state", us ? "Invalid US state" : "Invalid CA province", sent));
         return sent;
     }
     return country + "-" + code;
@@ -65,7 +65,8 @@ Json state_of(Checks& checks, const std::string& country, const Json& sent) {
 
 }  // namespace
 
-Json check_billing_address(Checks& checks, const Json& sent) {
+Json billing_address_field(http::Fields& fields) {
+    Json sent = fields.value("billing_address");
     if (!sent.present() || sent.is_null()) {
         return {};
     }
@@ -75,7 +76,7 @@ Json check_billing_address(Checks& checks, const Json& sent) {
         found.loc = {"body", "billing_address"};
         found.msg = "Input should be a valid dictionary or object to extract fields from";
         found.input = sent;
-        checks.add(std::move(found));
+        fields.add(std::move(found));
         return {};
     }
     Json address = Json::object();
@@ -85,24 +86,24 @@ Json check_billing_address(Checks& checks, const Json& sent) {
             value = nullptr;
         }
         if (!value.is_null() && !value.is_string()) {
-            checks.add(problem("string_type", member, "Input should be a valid string", value));
-        } else if (value.text().size() > max_line) {
-            checks.add(problem("string_too_long", member, "String should have at most 256 characters", value));
+            fields.add(problem("string_type", member, "Input should be a valid string", value));
+        } else if (http::character_count(value.text()) > max_line) {
+            fields.add(problem("string_too_long", member, "String should have at most 256 characters", value));
         }
         address.set(member, value);
     }
     if (!sent["country"].present()) {
-        checks.add(problem("missing", "country", "Field required", sent));
+        fields.add(problem("missing", "country", "Field required", sent));
         return address;
     }
     std::string country = upper(address["country"].text());
     if (!listed(countries, country)) {
-        checks.add(problem("value_error", "country", "Invalid country, an ISO 3166-1 alpha-2 code is expected",
+        fields.add(problem("value_error", "country", "Invalid country, an ISO 3166-1 alpha-2 code is expected",
                            address["country"]));
         return address;
     }
     address.set("country", country);
-    address.set("state", state_of(checks, country, address["state"]));
+    address.set("state", state_of(fields, country, address["state"]));
     return address;
 }
 

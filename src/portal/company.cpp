@@ -1,7 +1,7 @@
 #include "portal/company.h"
 
-#include "http/failure.h"
-#include "portal/checks.h"
+#include "portal/business_failure.h"
+#include "portal/email.h"
 
 #define COMPANY_COLUMNS(alias)                                                                    \
     alias ".id AS company_id, "                                                                   \
@@ -70,31 +70,34 @@ Json company_json(const io::Row& row) {
 
 }  // namespace
 
-void CompanyInput::check() {
-    Checks checks;
-    checks.positive("id", id);
-    checks.length("name", name, 1, max_text);
-    checks.email("email", email);
-    checks.uuid("customer_id", customer_id);
-    checks.length("external_id", external_id, 1, max_text);
-    checks.done();
+CompanyInput CompanyInput::parse(Json body) {
+    http::Fields fields(std::move(body));
+    CompanyInput input;
+    input.id = fields.integer("id", {.min = 1, .nullable = true});
+    input.name = fields.string("name", {.min = 1, .max = max_text, .required = true}).value_or("");
+    input.email = email_field(fields, "email", {.nullable = true});
+    if (std::optional<Uuid> customer = fields.uuid4("customer_id", {.nullable = true})) {
+        input.customer_id = customer->text();
+    }
+    input.external_id = fields.string("external_id", {.min = 1, .max = max_text, .nullable = true});
+    fields.done();
+    return input;
 }
 
 io::Task<Json> save_company(io::Postgres& db, std::string workspace_id, CompanyInput input) {
-    input.check();
     Parameters parameters(workspace_id, input.id, input.name, input.email, input.customer_id,
                           input.external_id);
     try {
         io::Rows rows = co_await db.query(save_statement, std::move(parameters));
         if (!rows.front().boolean("customer_known")) {
-            throw refused("customer_id", "Customer does not exist.", input.customer_id);
+            throw business_failure("customer_id", "Customer does not exist.", input.customer_id);
         }
         co_return company_json(rows.front());
     } catch (const io::PostgresError& error) {
         if (error.sqlstate != "23505") {
             throw;
         }
-        throw refused("id", "A company with this id already exists.", input.id);
+        throw business_failure("id", "A company with this id already exists.", input.id);
     }
 }
 

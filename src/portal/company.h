@@ -17,7 +17,7 @@ struct CompanyInput {
     std::string name;
     std::optional<std::string> email, customer_id, external_id;
 
-    void check();
+    static CompanyInput parse(http::Json body);
 };
 
 // Inserts, or changes the living company with this external id: what is absent stays as it is.

@@ -1,7 +1,7 @@
 #include "portal/contact.h"
 
-#include "http/failure.h"
-#include "portal/checks.h"
+#include "portal/business_failure.h"
+#include "portal/email.h"
 
 #define CONTACT_COLUMNS(alias)                                                                    \
     alias ".id AS contact_id, "                                                                   \
@@ -77,39 +77,53 @@ Json contact_json(const io::Row& row) {
     });
 }
 
+// Both at once when both are wrong.
+http::Failure unknown_references(bool company_known, bool customer_known, const ContactInput& input) {
+    std::vector<http::Problem> problems;
+    if (!company_known) {
+        problems.push_back(
+            http::business_problem({"body", "company_id"}, "Company does not exist.", input.company_id));
+    }
+    if (!customer_known) {
+        problems.push_back(
+            http::business_problem({"body", "customer_id"}, "Customer does not exist.", input.customer_id));
+    }
+    return http::validation_failed(std::move(problems));
+}
+
 }  // namespace
 
-void ContactInput::check() {
-    Checks checks;
-    checks.positive("id", id);
-    checks.length("name", name, 1, max_text);
-    checks.email("email", email);
-    checks.positive("company_id", company_id);
-    checks.uuid("customer_id", customer_id);
-    checks.length("external_id", external_id, 1, max_text);
-    checks.done();
+ContactInput ContactInput::parse(Json body) {
+    http::Fields fields(std::move(body));
+    ContactInput input;
+    input.id = fields.integer("id", {.min = 1, .nullable = true});
+    input.name = fields.string("name", {.min = 1, .max = max_text, .required = true}).value_or("");
+    input.email = email_field(fields, "email", {.nullable = true});
+    input.company_id = fields.integer("company_id", {.min = 1, .nullable = true});
+    if (std::optional<Uuid> customer = fields.uuid4("customer_id", {.nullable = true})) {
+        input.customer_id = customer->text();
+    }
+    input.external_id = fields.string("external_id", {.min = 1, .max = max_text, .nullable = true});
+    fields.done();
+    return input;
 }
 
 io::Task<Json> save_contact(io::Postgres& db, std::string workspace_id, ContactInput input) {
-    input.check();
     Parameters parameters(workspace_id, input.id, input.name, input.email, input.customer_id,
                           input.external_id, input.company_id);
     try {
         io::Rows rows = co_await db.query(save_statement, std::move(parameters));
-        Checks checks;
-        if (!rows.front().boolean("company_known")) {
-            checks.refuse("company_id", "Company does not exist.", input.company_id);
+        bool company_known = rows.front().boolean("company_known");
+        bool customer_known = rows.front().boolean("customer_known");
+        if (!company_known || !customer_known) {
+            throw unknown_references(company_known, customer_known, input);
         }
-        if (!rows.front().boolean("customer_known")) {
-            checks.refuse("customer_id", "Customer does not exist.", input.customer_id);
-        }
-        checks.done();
         co_return contact_json(rows.front());
     } catch (const io::PostgresError& error) {
         if (error.sqlstate != "23505") {
             throw;
         }
-        throw refused("id", "A contact with this id already exists.", input.id);
+        throw business_failure("id", "A contact with this id already exists.", input.id);
     }
 }
 

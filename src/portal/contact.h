@@ -18,7 +18,7 @@ struct ContactInput {
     std::optional<std::string> email, customer_id, external_id;
     std::optional<std::int64_t> company_id;
 
-    void check();
+    static ContactInput parse(http::Json body);
 };
 
 // Inserts, or changes the living contact with this external id: what is absent stays as it is.

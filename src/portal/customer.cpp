@@ -2,9 +2,8 @@
 
 #include <openssl/evp.h>
 
-#include "http/failure.h"
 #include "portal/billing_address.h"
-#include "portal/checks.h"
+#include "portal/business_failure.h"
 #include "portal/email.h"
 #include "portal/member.h"
 #include "portal/secrets.h"
@@ -96,12 +95,30 @@ Json with_members(const io::Rows& rows) {
     return customer;
 }
 
+// Its problems are noted at body.owner.<member>.
+OwnerInput parse_owner(const Json& sent, http::Fields& outer) {
+    http::Fields fields(sent);
+    OwnerInput owner;
+    owner.email = email_field(fields, "email", {.nullable = true});
+    owner.name = fields.string("name", {.max = max_text, .nullable = true});
+    owner.external_id = fields.string("external_id", {.min = 1, .max = max_text, .nullable = true});
+    try {
+        fields.done();
+    } catch (http::Failure& failure) {
+        for (http::Problem& problem : failure.problems) {
+            problem.loc.insert(problem.loc.begin() + 1, "owner");
+            outer.add(std::move(problem));
+        }
+    }
+    return owner;
+}
+
 // What a unique index refused, as a 422. Anything else goes on as it is.
 http::Failure taken(const io::PostgresError& error, const CustomerInput& input) {
     if (error.constraint.find("external") != std::string::npos) {
-        return refused("external_id", "A customer with this external ID already exists.", *input.external_id);
+        return business_failure("external_id", "A customer with this external ID already exists.", *input.external_id);
     }
-    return refused("email", "A customer with this email address already exists.", input.email);
+    return business_failure("email", "A customer with this email address already exists.", input.email);
 }
 
 }  // namespace
@@ -144,25 +161,28 @@ Json customer_json(const io::Row& row) {
     });
 }
 
-void CustomerInput::check() {
-    Checks checks;
-    checks.email("email", email);
-    checks.length("external_id", external_id, 1, max_text);
-    checks.length("name", name, 0, max_text);
-    if (type) {
-        checks.one_of("type", *type, {"individual", "team"});
+CustomerInput CustomerInput::parse(Json body) {
+    http::Fields fields(std::move(body));
+    CustomerInput input;
+    input.email = email_field(fields, "email", {.required = true}).value_or("");
+    input.external_id = fields.string("external_id", {.min = 1, .max = max_text, .nullable = true});
+    input.name = fields.string("name", {.max = max_text, .nullable = true});
+    input.type = fields.choice("type", {"individual", "team"}, {.nullable = true});
+    input.billing_address = billing_address_field(fields);
+    Json metadata = fields.value("metadata");
+    if (metadata.is_object() && metadata.size() > max_metadata) {
+        fields.refuse("metadata", "Metadata has at most 50 keys.");
+    } else if (metadata.present() && !metadata.is_null() && !metadata.is_object()) {
+        fields.refuse("metadata", "Input should be a valid dictionary");
     }
-    billing_address = check_billing_address(checks, billing_address);
-    bool object = metadata.is_object();
-    if (metadata.present() && !metadata.is_null() && !object) {
-        checks.refuse("metadata", "Input should be a valid dictionary", metadata);
-    } else if (object && metadata.size() > max_metadata) {
-        checks.refuse("metadata", "Metadata has at most 50 keys.", metadata);
+    input.metadata = metadata;
+    if (Json owner = fields.value("owner"); owner.is_object()) {
+        input.owner = parse_owner(owner, fields);
+    } else if (owner.present() && !owner.is_null()) {
+        fields.refuse("owner", "Input should be a valid dictionary");
     }
-    checks.email("owner", owner.email);
-    checks.length("owner", owner.name, 0, max_text);
-    checks.length("owner", owner.external_id, 1, max_text);
-    checks.done();
+    fields.done();
+    return input;
 }
 
 CustomerReference CustomerReference::any(const std::string& text) {
@@ -176,7 +196,6 @@ CustomerReference CustomerReference::any(const std::string& text) {
 }
 
 io::Task<Json> create_customer(io::Postgres& db, std::string workspace_id, CustomerInput input) {
-    input.check();
     Parameters parameters(workspace_id, input.external_id, input.email, input.name, input.type,
                           stored(input.billing_address), stored(input.metadata), input.owner.external_id,
                           input.owner.email, input.owner.name);

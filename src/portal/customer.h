@@ -45,7 +45,7 @@ struct CustomerInput {
     http::Json metadata;                                  // absent or an object of at most 50 keys
     OwnerInput owner;                                     // of the member made with it, under the member model
 
-    void check();   // throws every problem at once; leaves the values as they are stored
+    static CustomerInput parse(http::Json body);
 };
 
 struct CustomerFilter {

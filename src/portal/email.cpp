@@ -154,4 +154,17 @@ EmailCheck check_email(std::string_view text) {
     return check;
 }
 
+std::optional<std::string> email_field(http::Fields& fields, const char* name, http::Text rule) {
+    std::optional<std::string> sent = fields.string(name, rule);
+    if (!sent) {
+        return std::nullopt;
+    }
+    EmailCheck check = check_email(*sent);
+    if (!check.ok()) {
+        fields.refuse(name, check.message());
+        return std::nullopt;
+    }
+    return check.address;
+}
+
 }  // namespace portal

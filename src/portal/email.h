@@ -3,8 +3,11 @@
 // open somebody else's account).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
+
+#include "http/validation.h"
 
 namespace portal {
 
@@ -19,5 +22,8 @@ struct EmailCheck {
     std::string message() const { return "value is not a valid email address: " + problem; }
 };
 EmailCheck check_email(std::string_view text);
+
+// A body's member that is an address, in the form that is stored; its problem is noted.
+std::optional<std::string> email_field(http::Fields& fields, const char* name, http::Text rule = {});
 
 }  // namespace portal

@@ -1,7 +1,7 @@
 #include "portal/member.h"
 
-#include "http/failure.h"
-#include "portal/checks.h"
+#include "portal/business_failure.h"
+#include "portal/email.h"
 #include "portal/uuid.h"
 
 namespace portal {
@@ -71,21 +71,21 @@ http::Failure refusal(std::string_view verdict, const MemberInput& input) {
         return http::resource_not_found("Customer not found");
     }
     if (verdict == "email_taken") {
-        return refused("email", "A member with this email address already exists.", input.email);
+        return business_failure("email", "A member with this email address already exists.", input.email);
     }
     if (verdict == "individual") {
         return http::not_permitted("An individual customer has one member.");
     }
     if (verdict == "second_owner") {
-        return refused("role", "Cannot add a member as owner. There must be exactly one owner.", "owner");
+        return business_failure("role", "Cannot add a member as owner. There must be exactly one owner.", "owner");
     }
-    return refused("role", "Customer must have exactly one owner.", input.role);
+    return business_failure("role", "Customer must have exactly one owner.", input.role);
 }
 
 // What a constraint refused although the statement saw nothing wrong: another request was first.
 http::Failure taken(const io::PostgresError& error, const MemberInput& input) {
     if (error.constraint.find("external") != std::string::npos) {
-        return refused("external_id", "A member with this external ID already exists.", input.external_id);
+        return business_failure("external_id", "A member with this external ID already exists.", input.external_id);
     }
     return refusal(error.sqlstate == "23P01" ? "second_owner" : "email_taken", input);
 }
@@ -117,20 +117,21 @@ Json portal_member_json(const io::Row& row) {
     });
 }
 
-void MemberInput::check() {
-    Checks checks;
-    checks.uuid("customer_id", customer_id);
-    checks.email("email", email);
-    checks.length("name", name, 0, max_text);
-    checks.length("external_id", external_id, 1, max_text);
-    if (role) {
-        checks.one_of("role", *role, {"owner", "billing_manager", "member"});
+MemberInput MemberInput::parse(Json body) {
+    http::Fields fields(std::move(body));
+    MemberInput input;
+    if (std::optional<Uuid> customer = fields.uuid4("customer_id", {.required = true})) {
+        input.customer_id = customer->text();
     }
-    checks.done();
+    input.email = email_field(fields, "email", {.required = true}).value_or("");
+    input.name = fields.string("name", {.max = max_text, .nullable = true});
+    input.external_id = fields.string("external_id", {.min = 1, .max = max_text, .nullable = true});
+    input.role = fields.choice("role", {"owner", "billing_manager", "member"}, {.nullable = true});
+    fields.done();
+    return input;
 }
 
 io::Task<Json> create_member(io::Postgres& db, std::string workspace_id, MemberInput input) {
-    input.check();
     Parameters parameters(workspace_id, input.customer_id, input.email, input.name, input.external_id,
                           input.role);
     try {

@@ -32,7 +32,7 @@ struct MemberInput {
     std::optional<std::string> name, external_id;
     std::optional<std::string> role;   // absent: owner for a customer's first member, else member
 
-    void check();
+    static MemberInput parse(http::Json body);
 };
 
 // Throws 403 when the workspace has no member model or the customer is an individual with its one member already,

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 
-#include "http/failure.h"
-#include "portal/checks.h"
+#include "http/validation.h"
+#include "portal/business_failure.h"
 #include "portal/email.h"
 
 #define WORKSPACE_COLUMNS(alias)                                                                   \
@@ -56,6 +56,8 @@ UPDATE portal.workspaces AS w SET
     share_url = CASE WHEN $2 ? 'share_url' THEN $2->>'share_url' ELSE w.share_url END,
     return_hosts = CASE WHEN $2 ? 'return_hosts'
         THEN ARRAY(SELECT jsonb_array_elements_text($2->'return_hosts')) ELSE w.return_hosts END,
+    customer_portal_settings = CASE WHEN $2 ? 'customer_portal_settings'
+        THEN $2->'customer_portal_settings' ELSE w.customer_portal_settings END,
     feature_settings = CASE WHEN $2 ? 'member_model_enabled'
         THEN w.feature_settings || jsonb_build_object('member_model_enabled', $2->'member_model_enabled')
         ELSE w.feature_settings END,
@@ -71,22 +73,60 @@ constexpr std::array<std::string_view, 17> reserved_slugs = {
 
 constexpr std::size_t max_name = 256;
 
-void check_slug(Checks& checks, const std::string& slug) {
+void check_slug(http::Fields& fields, const std::string& slug) {
     bool plain = slug.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
-    checks.length("slug", slug, 3, 63);
     if (!plain) {
-        checks.refuse("slug", "A slug has lower-case letters, digits and hyphens only.", slug);
+        fields.refuse("slug", "A slug has lower-case letters, digits and hyphens only.");
     } else if (std::find(reserved_slugs.begin(), reserved_slugs.end(), slug) != reserved_slugs.end()) {
-        checks.refuse("slug", "This slug is reserved.", slug);
+        fields.refuse("slug", "This slug is reserved.");
     }
 }
 
+// feature_settings.member_model_enabled, the one feature there is.
+std::optional<bool> member_model_of(http::Fields& fields) {
+    Json features = fields.value("feature_settings");
+    if (!features.present() || features.is_null()) {
+        return std::nullopt;
+    }
+    Json enabled = features["member_model_enabled"];
+    if (!features.is_object() || (enabled.present() && !enabled.is_boolean())) {
+        fields.refuse("feature_settings", "Input should be {\"member_model_enabled\": true or false}");
+        return std::nullopt;
+    }
+    return enabled.present() ? std::optional<bool>(enabled.boolean()) : std::nullopt;
+}
+
 // "example.com", "localhost:3000": what a return_url's host and port are compared with
-void check_host(Checks& checks, std::string& host) {
-    host = ascii_lower(host);
+std::optional<std::string> host_of(const Json& sent) {
+    std::string host = ascii_lower(sent.text());
     bool plain = host.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-.:[]") == std::string::npos;
     if (host.empty() || host.size() > 255 || !plain) {
-        checks.refuse("return_hosts", "A return host is a host name, without scheme or path.", host);
+        return std::nullopt;
+    }
+    return host;
+}
+
+void take_return_hosts(http::Fields& fields, Json& members) {
+    Json sent = fields.value("return_hosts");
+    if (!sent.present()) {
+        return;
+    }
+    Json hosts = Json::array();
+    bool fine = sent.is_array();
+    for (std::size_t at = 0; fine && at < sent.size(); ++at) {
+        std::optional<std::string> host = host_of(sent[at]);
+        fine = host.has_value();
+        hosts.push(host);
+    }
+    if (!fine) {
+        fields.refuse("return_hosts", "Input should be a list of host names, without scheme or path");
+    }
+    members.set("return_hosts", hosts);
+}
+
+void take(http::Fields& fields, Json& members, const char* name, const std::optional<std::string>& value) {
+    if (fields.given(name)) {
+        members.set(name, value);
     }
 }
 
@@ -94,8 +134,6 @@ bool has_control(std::string_view text) {
     return std::any_of(text.begin(), text.end(),
                        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
-
-Json null_if_empty(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
 
 http::Failure workspace_not_found() { return http::resource_not_found("Workspace not found"); }
 
@@ -119,78 +157,50 @@ Json workspace_json(const io::Row& row) {
     });
 }
 
-void WorkspaceInput::check() const {
-    Checks checks;
-    check_slug(checks, slug);
-    checks.length("name", name, 1, max_name);
-    checks.url("avatar_url", avatar_url);
-    checks.done();
+WorkspaceInput WorkspaceInput::parse(Json body) {
+    http::Fields fields(std::move(body));
+    WorkspaceInput input;
+    input.slug = fields.string("slug", {.min = 3, .max = 63, .required = true}).value_or("");
+    check_slug(fields, input.slug);
+    input.name = fields.string("name", {.min = 1, .max = max_name, .required = true}).value_or("");
+    input.avatar_url = fields.url("avatar_url", {.nullable = true});
+    input.member_model = member_model_of(fields).value_or(false);
+    fields.done();
+    return input;
 }
 
-void WorkspaceChange::check() {
-    Checks checks;
-    checks.length("name", name, 1, max_name);
-    if (avatar_url && !avatar_url->empty()) {
-        checks.url("avatar_url", avatar_url);
+WorkspaceChange WorkspaceChange::parse(Json body, bool by_operator) {
+    http::Fields fields(std::move(body));
+    WorkspaceChange change;
+    change.members = Json::object();
+    take(fields, change.members, "name", fields.string("name", {.min = 1, .max = max_name}));
+    take(fields, change.members, "avatar_url", fields.url("avatar_url", {.nullable = true}));
+    std::optional<std::string> from_name =
+        fields.string("mail_from_name", {.min = 1, .max = max_name, .nullable = true});
+    if (from_name && has_control(*from_name)) {
+        fields.refuse("mail_from_name", "A name in a mail header has no control characters.");
     }
-    if (share_url && !share_url->empty()) {
-        checks.url("share_url", share_url);
+    take(fields, change.members, "mail_from_name", from_name);
+    take(fields, change.members, "mail_reply_to", email_field(fields, "mail_reply_to", {.nullable = true}));
+    take(fields, change.members, "share_url", fields.url("share_url", {.nullable = true}));
+    take_return_hosts(fields, change.members);
+    Json settings = fields.value("customer_portal_settings");
+    if (settings.present() && !settings.is_object()) {
+        fields.refuse("customer_portal_settings", "Input should be a valid dictionary");
+    } else if (settings.present()) {
+        change.members.set("customer_portal_settings", settings);
     }
-    if (mail_reply_to && !mail_reply_to->empty()) {
-        checks.email("mail_reply_to", mail_reply_to);
+    if (std::optional<bool> member_model = member_model_of(fields)) {
+        change.members.set("member_model_enabled", *member_model);
     }
-    checks.length("mail_from_name", mail_from_name, 0, max_name);
-    if (mail_from_name && has_control(*mail_from_name)) {
-        checks.refuse("mail_from_name", "A name in a mail header has no control characters.", *mail_from_name);
+    if (std::optional<bool> blocked = by_operator ? fields.boolean("blocked") : std::nullopt) {
+        change.members.set("blocked", *blocked);
     }
-    if (return_hosts) {
-        for (std::string& host : *return_hosts) {
-            check_host(checks, host);
-        }
-    }
-    checks.done();
-}
-
-bool WorkspaceChange::empty() const {
-    return !name && !avatar_url && !mail_from_name && !mail_reply_to && !share_url && !return_hosts &&
-           !member_model && !blocked;
-}
-
-Json WorkspaceChange::json() const {
-    Json change = Json::object();
-    if (name) {
-        change.set("name", *name);
-    }
-    if (avatar_url) {
-        change.set("avatar_url", null_if_empty(*avatar_url));
-    }
-    if (mail_from_name) {
-        change.set("mail_from_name", null_if_empty(*mail_from_name));
-    }
-    if (mail_reply_to) {
-        change.set("mail_reply_to", null_if_empty(*mail_reply_to));
-    }
-    if (share_url) {
-        change.set("share_url", null_if_empty(*share_url));
-    }
-    if (return_hosts) {
-        Json hosts = Json::array();
-        for (const std::string& host : *return_hosts) {
-            hosts.push(host);
-        }
-        change.set("return_hosts", hosts);
-    }
-    if (member_model) {
-        change.set("member_model_enabled", *member_model);
-    }
-    if (blocked) {
-        change.set("blocked", *blocked);
-    }
+    fields.done();
     return change;
 }
 
 io::Task<Json> create_workspace(io::Postgres& db, WorkspaceInput input) {
-    input.check();
     Parameters parameters(input.slug, input.name, input.avatar_url, input.member_model);
     try {
         io::Rows rows = co_await db.query(create_statement, std::move(parameters));
@@ -200,7 +210,7 @@ io::Task<Json> create_workspace(io::Postgres& db, WorkspaceInput input) {
             throw;
         }
     }
-    throw refused("slug", "A workspace with this slug already exists.", input.slug);
+    throw business_failure("slug", "A workspace with this slug already exists.", input.slug);
 }
 
 io::Task<Page> list_workspaces(io::Postgres& db, PageRequest request) {
@@ -219,8 +229,7 @@ io::Task<Json> find_workspace(io::Postgres& db, std::string id_or_slug) {
 }
 
 io::Task<Json> change_workspace(io::Postgres& db, std::string id, WorkspaceChange change) {
-    change.check();
-    Parameters parameters(id, change.json().dump());
+    Parameters parameters(id, change.members.dump());
     io::Rows rows = co_await db.query(change_statement, std::move(parameters));
     if (rows.empty()) {
         throw workspace_not_found();

@@ -3,7 +3,6 @@
 
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "http/json.h"
 #include "io/postgres.h"
@@ -18,19 +17,17 @@ struct WorkspaceInput {
     std::optional<std::string> avatar_url;
     bool member_model = false;
 
-    // Throws every problem at once.
-    void check() const;
+    // {slug, name, avatar_url?, feature_settings?: {member_model_enabled}}. Throws every problem at once.
+    static WorkspaceInput parse(http::Json body);
 };
 
-// What is absent stays. An empty text removes what was there; return_hosts is replaced as a whole.
+// What is absent stays; null removes what may be missing; lists are replaced as a whole.
 struct WorkspaceChange {
-    std::optional<std::string> name, avatar_url, mail_from_name, mail_reply_to, share_url;
-    std::optional<std::vector<std::string>> return_hosts;
-    std::optional<bool> member_model, blocked;
+    http::Json members;   // checked, by column
 
-    void check();
-    bool empty() const;
-    http::Json json() const;   // as the statement reads it
+    // {name, avatar_url, mail_from_name, mail_reply_to, share_url, return_hosts, customer_portal_settings,
+    // feature_settings: {member_model_enabled}}, and for operators `blocked`.
+    static WorkspaceChange parse(http::Json body, bool by_operator);
 };
 
 // The table's columns.
