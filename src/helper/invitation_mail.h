@@ -1,0 +1,47 @@
+// InvitationMail: the mail of a portal invitation, rendered from its rows at the moment it is sent.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "helper/message.h"
+#include "helper/templates.h"
+#include "io/postgres.h"
+#include "io/task.h"
+#include "portal/secrets.h"
+#include "portal/uuid.h"
+
+namespace portal::helper {
+
+// Why a mail cannot be made.
+struct Unsendable {
+    bool for_good = true;   // else it may be possible later
+    std::string reason;     // for the outbox row and the caller; no token, no address
+};
+
+class InvitationMail {
+  public:
+    // `sender` is the configured From; `base_url` has no trailing slash. Reads the templates of `directory`.
+    InvitationMail(io::Postgres& db, const Secrets& secrets, const std::string& directory,
+                   std::string base_url, Mailbox sender);
+
+    // The message of an outbox row. Throws PostgresUnavailable or PostgresError.
+    io::Task<std::variant<Message, Unsendable>> compose(Uuid outbox_id, Uuid workspace_id);
+
+  private:
+    std::variant<Message, Unsendable> render(const io::Row& row);
+
+    io::Postgres& db_;
+    const Secrets& secrets_;
+    Templates templates_;
+    std::string base_url_;
+    Mailbox sender_;
+};
+
+// "portal.example.com" of "https://portal.example.com:8443/x": the host part of Message-IDs, and our name in EHLO.
+std::string host_of(std::string_view url);
+// "#FFFFFF" or "#000000": what can be read on `background` (#RRGGBB).
+std::string text_colour_on(std::string_view background);
+
+}  // namespace portal::helper

@@ -1,0 +1,371 @@
+#include "helper/outbox.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <variant>
+
+#include "io/sleep.h"
+
+namespace portal::helper {
+
+namespace {
+
+constexpr std::int64_t poll_interval = 2000;         // ms, in case a notification was lost
+constexpr std::int64_t waiter_patience = 60000;      // ms
+constexpr std::size_t longest_asked_queue = 10000;
+
+// Due rows nobody is working on become ours. What is not committed is not claimed; what is, runs out by itself.
+constexpr io::Statement claim_due{"helper_claim_due", R"(
+    WITH due AS (
+        SELECT id
+        FROM portal.outbox
+        WHERE state = 'queued' AND next_attempt_at <= now() AND kind = 'portal_invitation'
+          AND (lease_until IS NULL OR lease_until < now())
+        ORDER BY next_attempt_at
+        LIMIT $3::integer
+        FOR UPDATE SKIP LOCKED)
+    UPDATE portal.outbox
+    SET lease_owner = $1::uuid,
+        lease_until = now() + $2::bigint * interval '1 ms',
+        attempts = attempts + 1
+    FROM due
+    WHERE outbox.id = due.id
+    RETURNING outbox.id, outbox.workspace_id, outbox.attempts)",
+    io::Lane::main, io::Retry::never, 5000};
+
+// The same for one row asked for, which may have been made leased to us so that no other helper takes it. Once
+// attempted it is no longer "made for us": a second asking must not send it twice.
+constexpr io::Statement claim_one{"helper_claim_one", R"(
+    WITH claimed AS (
+        UPDATE portal.outbox
+        SET lease_owner = $2::uuid,
+            lease_until = now() + $3::bigint * interval '1 ms',
+            attempts = attempts + 1
+        WHERE id = $1::uuid AND state = 'queued' AND kind = 'portal_invitation'
+          AND (lease_until IS NULL OR lease_until < now() OR (lease_owner = $2::uuid AND attempts = 0))
+        RETURNING id, workspace_id, attempts)
+    SELECT outbox.id, outbox.workspace_id, claimed.attempts, outbox.state, outbox.reply
+    FROM portal.outbox
+    LEFT JOIN claimed ON claimed.id = outbox.id
+    WHERE outbox.id = $1::uuid)",
+    io::Lane::main, io::Retry::never, 5000};
+
+// Whoever heard the 250 may say so, even after its lease: the mail is out.
+constexpr io::Statement record_sent{"helper_record_sent", R"(
+    WITH sent AS (
+        UPDATE portal.outbox
+        SET state = 'sent', sent_at = now(), reply = $3, lease_owner = NULL, lease_until = NULL
+        WHERE id = $1::uuid AND workspace_id = $2::uuid AND state = 'queued'
+        RETURNING workspace_id, token_id)
+    INSERT INTO portal.events (workspace_id, type, data)
+    SELECT sent.workspace_id, 'client_portal.invitation_sent',
+           portal.token_event_data(token) || jsonb_build_object('invitation_id', $1::uuid)
+    FROM sent
+    JOIN portal.client_portal_tokens AS token
+        ON token.workspace_id = sent.workspace_id AND token.id = sent.token_id)",
+    io::Lane::main, io::Retry::never, 5000};
+
+// Refused for good: the link made for this invitation goes with it.
+constexpr io::Statement record_failed{"helper_record_failed", R"(
+    WITH failed AS (
+        UPDATE portal.outbox
+        SET state = 'failed', failed_at = now(), reply = $3, lease_owner = NULL, lease_until = NULL
+        WHERE id = $1::uuid AND workspace_id = $2::uuid AND state = 'queued' AND lease_owner = $4::uuid
+        RETURNING workspace_id, token_id),
+    revoked AS (
+        UPDATE portal.client_portal_tokens AS token
+        SET revoked_at = now()
+        FROM failed
+        WHERE token.workspace_id = failed.workspace_id AND token.id = failed.token_id
+          AND token.revoked_at IS NULL)
+    INSERT INTO portal.events (workspace_id, type, data)
+    SELECT failed.workspace_id, 'client_portal.invitation_failed',
+           portal.token_event_data(token) || jsonb_build_object('invitation_id', $1::uuid)
+    FROM failed
+    JOIN portal.client_portal_tokens AS token
+        ON token.workspace_id = failed.workspace_id AND token.id = failed.token_id)",
+    io::Lane::main, io::Retry::never, 5000};
+
+constexpr io::Statement record_deferred{"helper_record_deferred", R"(
+    UPDATE portal.outbox
+    SET next_attempt_at = now() + $5::bigint * interval '1 ms', reply = $3, lease_owner = NULL, lease_until = NULL
+    WHERE id = $1::uuid AND workspace_id = $2::uuid AND state = 'queued' AND lease_owner = $4::uuid)",
+    io::Lane::main, io::Retry::never, 5000};
+
+// An attempt that was not finished does not count.
+constexpr io::Statement return_leases{"helper_return_leases", R"(
+    UPDATE portal.outbox
+    SET lease_owner = NULL, lease_until = NULL, attempts = greatest(attempts - 1, 0)
+    WHERE lease_owner = $1::uuid AND state = 'queued')",
+    io::Lane::main, io::Retry::never, 1500};
+
+const char* word(SendOutcome::Result result) {
+    switch (result) {
+        case SendOutcome::Result::sent: return "sent";
+        case SendOutcome::Result::refused: return "refused for good";
+        default: return "put off";
+    }
+}
+
+}  // namespace
+
+std::int64_t retry_delay(std::int64_t attempts) {
+    constexpr std::array<std::int64_t, 6> seconds{10, 30, 120, 600, 1800, 3600};
+    constexpr std::int64_t last_attempt = 28;   // an hour apart from the sixth on: a day in all
+    if (attempts >= last_attempt) {
+        return 0;
+    }
+    std::size_t step = std::size_t(std::clamp<std::int64_t>(attempts, 1, seconds.size())) - 1;
+    return seconds[step] * 1000;
+}
+
+// One mail in flight, from its claim to its record.
+struct Outbox::Job final : io::Completion {
+    Job(Outbox& outbox_, const Uuid& id_) : outbox(outbox_), id(id_) {}
+    void completed() noexcept override { outbox.loop_.post(outbox.reaper_); }
+
+    Outbox& outbox;
+    Uuid id;
+    Uuid workspace_id;
+    std::int64_t attempts = 0;
+    io::Task<void> task;
+};
+
+Outbox::Outbox(io::Loop& loop, io::Postgres& db, InvitationMail& invitations, Mailer& mailer, Options options)
+    : loop_(loop), db_(db), invitations_(invitations), mailer_(mailer), options_(std::move(options)),
+      alarm_(loop) {}
+
+Outbox::~Outbox() {
+    run_.reset();
+    jobs_.clear();
+}
+
+void Outbox::start() {
+    run_ = run();
+    run_.start();
+}
+
+// Takes as many rows as there are slots: what is leased is being sent, never waiting here.
+io::Task<void> Outbox::run() {
+    while (!stopping_) {
+        bool more = false;
+        int slots = free_slots();
+        if (slots > 0) {
+            claiming_ = true;
+            more = co_await claim(slots);
+            claiming_ = false;
+        }
+        forget_late_waiters();
+        if (!more) {
+            co_await alarm_.sleep(poll_interval);
+        }
+    }
+    loop_.post(reaper_);
+}
+
+// True when there may be more to claim at once.
+io::Task<bool> Outbox::claim(int most) {
+    try {
+        io::Parameters parameters(options_.helper.text(), options_.lease, most);
+        io::Rows rows = co_await db_.query(claim_due, std::move(parameters));
+        for (int row = 0; row < rows.size(); ++row) {
+            begin(rows[row]);
+        }
+        co_return rows.size() == most && free_slots() > 0;
+    } catch (const io::PostgresUnavailable&) {   // the pool logs it
+    } catch (const io::PostgresError& error) {
+        std::string line = std::string("outbox: cannot claim: ") + error.what();
+        loop_.log(io::LogLevel::error, line.c_str());
+    }
+    co_return false;
+}
+
+void Outbox::begin(const io::Row& row) {
+    std::optional<Uuid> id = Uuid::parse(row.text("id"));
+    std::optional<Uuid> workspace = Uuid::parse(row.text("workspace_id"));
+    Job& job = jobs_.emplace_back(*this, *id);
+    job.workspace_id = *workspace;
+    job.attempts = row.integer("attempts");
+    job.task = deliver(job);
+    job.task.start(&job);
+}
+
+void Outbox::send_now(const Uuid& id, Answer answer) {
+    if (stopping_ || asked_.size() >= longest_asked_queue) {
+        answer({});
+        return;
+    }
+    waiters_.emplace(id, Waiter{loop_.now() + waiter_patience, std::move(answer)});
+    bool in_flight = std::any_of(jobs_.begin(), jobs_.end(), [&](const Job& job) { return job.id == id; });
+    if (!in_flight) {
+        asked_.push_back(id);
+        begin_asked();
+    }
+}
+
+void Outbox::begin_asked() {
+    while (!asked_.empty() && free_slots() > 0 && !stopping_) {
+        Job& job = jobs_.emplace_back(*this, asked_.front());
+        asked_.pop_front();
+        job.task = deliver_asked(job);
+        job.task.start(&job);
+    }
+}
+
+io::Task<void> Outbox::deliver_asked(Job& job) {
+    bool claimed = false;
+    try {
+        io::Parameters parameters(job.id.text(), options_.helper.text(), options_.lease);
+        io::Rows rows = co_await db_.query(claim_one, std::move(parameters));
+        if (rows.empty()) {
+            tell(job.id, {SendOutcome::Result::refused, "the invitation is gone"});
+            co_return;
+        }
+        io::Row row = rows.front();
+        std::optional<Uuid> workspace = Uuid::parse(row.text("workspace_id"));
+        claimed = !row.null("attempts");
+        if (claimed) {
+            job.workspace_id = *workspace;
+            job.attempts = row.integer("attempts");
+        } else if (row.text("state") == "sent") {
+            tell(job.id, {SendOutcome::Result::sent, row.string("reply")});
+        } else if (row.text("state") == "failed") {
+            tell(job.id, {SendOutcome::Result::refused, row.string("reply")});
+        }   // else somebody has it; if that is another job of ours, it will tell
+    } catch (const io::PostgresUnavailable&) {
+    } catch (const io::PostgresError& error) {
+        std::string line = std::string("outbox: cannot claim: ") + error.what();
+        loop_.log(io::LogLevel::error, line.c_str());
+    }
+    if (claimed) {
+        co_await deliver(job);
+    }
+}
+
+io::Task<void> Outbox::deliver(Job& job) {
+    std::int64_t begun = loop_.now();
+    SendOutcome outcome = co_await attempt(job);
+    std::int64_t delay = retry_delay(job.attempts);
+    if (outcome.result == SendOutcome::Result::deferred && delay == 0) {
+        outcome.result = SendOutcome::Result::refused;
+        outcome.reply = clean_reply("given up after a day; last: " + outcome.reply);
+    }
+    co_await record(job, outcome);
+    std::string line = "outbox: mail " + job.id.text() + " " + word(outcome.result) + " (attempt " +
+                       std::to_string(job.attempts) + ", " + std::to_string(loop_.now() - begun) + " ms)";
+    loop_.log(outcome.result == SendOutcome::Result::sent ? io::LogLevel::info : io::LogLevel::warning,
+              line.c_str());
+    tell(job.id, outcome);
+}
+
+// Renders and sends. Never throws but for lack of memory.
+io::Task<SendOutcome> Outbox::attempt(Job& job) {
+    try {
+        std::variant<Message, Unsendable> made = co_await invitations_.compose(job.id, job.workspace_id);
+        if (const Unsendable* unsendable = std::get_if<Unsendable>(&made)) {
+            SendOutcome::Result result =
+                unsendable->for_good ? SendOutcome::Result::refused : SendOutcome::Result::deferred;
+            std::string line = "outbox: mail " + job.id.text() + " cannot be made: " + unsendable->reason;
+            loop_.log(io::LogLevel::warning, line.c_str());
+            co_return SendOutcome{result, unsendable->reason};
+        }
+        const Message& message = std::get<Message>(made);
+        SendOutcome outcome = co_await mailer_.send(message);
+        co_return outcome;
+    } catch (const io::PostgresUnavailable&) {
+        co_return SendOutcome{SendOutcome::Result::deferred, "the database was not there"};
+    } catch (const std::exception& error) {
+        std::string line = "outbox: mail " + job.id.text() + " cannot be made: " + error.what();
+        loop_.log(io::LogLevel::error, line.c_str());
+        co_return SendOutcome{SendOutcome::Result::deferred, "the mail could not be made"};
+    }
+}
+
+// Until it is recorded, however long the database is away: every statement is harmless when repeated.
+io::Task<void> Outbox::record(Job& job, const SendOutcome& outcome) {
+    const io::Statement* statement = &record_deferred;
+    io::Parameters known(job.id.text(), job.workspace_id.text(), outcome.reply);
+    switch (outcome.result) {
+        case SendOutcome::Result::sent:
+            statement = &record_sent;
+            break;
+        case SendOutcome::Result::refused:
+            statement = &record_failed;
+            known.add(options_.helper.text());
+            break;
+        case SendOutcome::Result::deferred:
+            known.add(options_.helper.text());
+            known.add(retry_delay(job.attempts));
+            break;
+    }
+    std::int64_t wait = 100;
+    while (true) {
+        try {
+            io::Parameters parameters = known;
+            co_await db_.query(*statement, std::move(parameters));
+            co_return;
+        } catch (const io::PostgresUnavailable&) {
+            wait = std::min<std::int64_t>(wait * 2, 500);   // sooner than another helper would claim it
+        } catch (const io::PostgresError& error) {
+            std::string line = "outbox: cannot record mail " + job.id.text() + ": " + error.what();
+            loop_.log(io::LogLevel::error, line.c_str());
+            wait = std::min<std::int64_t>(wait * 2, 10000);
+        }
+        co_await io::sleep(loop_, wait);
+    }
+}
+
+void Outbox::tell(const Uuid& id, const SendOutcome& outcome) {
+    auto [first, last] = waiters_.equal_range(id);
+    std::vector<Answer> answers;
+    for (auto waiter = first; waiter != last; ++waiter) {
+        answers.push_back(std::move(waiter->second.answer));
+    }
+    waiters_.erase(first, last);
+    for (const Answer& answer : answers) {
+        answer(outcome);
+    }
+}
+
+void Outbox::forget_late_waiters() {
+    std::erase_if(waiters_, [now = loop_.now()](const auto& entry) { return entry.second.until < now; });
+}
+
+void Outbox::reap() noexcept {
+    jobs_.remove_if([](const Job& job) { return job.task.done(); });
+    begin_asked();
+    alarm_.ring();
+    if (stopping_ && !claiming_ && jobs_.empty() && idle_) {
+        std::exchange(idle_, nullptr)();
+    }
+}
+
+void Outbox::stop(std::function<void()> idle) {
+    stopping_ = true;
+    idle_ = std::move(idle);
+    while (!asked_.empty()) {
+        Uuid id = asked_.front();
+        asked_.pop_front();
+        tell(id, {});
+    }
+    alarm_.ring();
+    loop_.post(reaper_);
+}
+
+io::Task<void> Outbox::release() {
+    run_.reset();
+    jobs_.clear();
+    while (!waiters_.empty()) {
+        Uuid id = waiters_.begin()->first;
+        tell(id, {});
+    }
+    try {
+        io::Parameters parameters(options_.helper.text());
+        co_await db_.query(return_leases, std::move(parameters));
+    } catch (const std::exception&) {
+        loop_.log(io::LogLevel::warning, "outbox: leases could not be returned; they run out by themselves");
+    }
+}
+
+}  // namespace portal::helper

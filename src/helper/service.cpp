@@ -1,0 +1,162 @@
+#include "helper/service.h"
+
+#include <systemd/sd-daemon.h>
+
+#include <csignal>
+#include <stdexcept>
+
+#include "io/sleep.h"
+
+namespace portal::helper {
+
+namespace {
+
+constexpr std::int64_t grace = 8000;              // ms for what is in flight when told to stop
+constexpr std::int64_t lease_margin = 15000;      // ms of a lease beyond a delivery's own time
+constexpr const char* changed_channel = "portal_changed";
+constexpr const char* outbox_channel = "portal_outbox";
+
+Mailbox parse_sender(const MailConfig& mail) {
+    mail.check();
+    std::optional<Mailbox> sender = parse_mailbox(mail.from);
+    if (!sender) {
+        throw std::invalid_argument("\"mail.from\" is to be like Portal <portal@example.com>");
+    }
+    return *sender;
+}
+
+io::PostgresOptions database(const ConfigFile& config) {
+    if (config.postgres.empty()) {
+        throw std::invalid_argument("\"postgres\" is missing: the connection string of the database");
+    }
+    io::PostgresOptions options = io::PostgresOptions::resolve(config.postgres);
+    options.application_name = "portal-helper";
+    return options;
+}
+
+const std::string& base_url(const ConfigFile& config) {
+    if (config.base_url.empty()) {
+        throw std::invalid_argument("\"base_url\" is missing: the address portal links begin with");
+    }
+    return config.base_url;
+}
+
+Outbox::Options outbox_options(const ConfigFile& config, const Uuid& helper) {
+    return {helper, config.mail.parallel, config.mail.timeout * 1000 + lease_margin};
+}
+
+}  // namespace
+
+// SIGTERM and SIGINT, on the loop.
+class Service::Signals {
+  public:
+    explicit Signals(Service& service) {
+        for (uv_signal_t*& handle : handles_) {
+            handle = new uv_signal_t;
+            uv_signal_init(service.loop_.raw(), handle);
+            handle->data = &service;
+        }
+        auto told = [](uv_signal_t* handle, int) { static_cast<Service*>(handle->data)->on_signal(); };
+        uv_signal_start(handles_[0], told, SIGTERM);
+        uv_signal_start(handles_[1], told, SIGINT);
+    }
+    ~Signals() {
+        for (uv_signal_t* handle : handles_) {
+            uv_close(reinterpret_cast<uv_handle_t*>(handle),
+                     [](uv_handle_t* closed) { delete reinterpret_cast<uv_signal_t*>(closed); });
+        }
+    }
+    Signals(const Signals&) = delete;
+
+  private:
+    uv_signal_t* handles_[2];
+};
+
+Service::Service(const ConfigFile& config, io::UvLoop::Log log)
+    : config_(config), secrets_(config.load_secrets()), loop_(std::move(log)),
+      sender_(parse_sender(config.mail)), mailer_(loop_, config.mail, host_of(base_url(config))),
+      db_(loop_, database(config)),
+      invitations_(db_, secrets_, config.templates, config.base_url, sender_),
+      outbox_(loop_, db_, invitations_, mailer_, outbox_options(config, id_)),
+      heartbeat_(loop_, db_, id_, [this] { server_->beat(); }) {}
+
+Service::~Service() = default;
+
+bool Service::run() {
+    server_ = std::make_unique<Server>(loop_, config_.socket, id_, [this](const Uuid& id, Server::Answer answer) {
+        outbox_.send_now(id, std::move(answer));
+    });
+    signals_ = std::make_unique<Signals>(*this);
+    db_.listen({changed_channel, outbox_channel, heartbeat_.channel()},
+               [this](std::string_view channel, std::string_view payload) { notified(channel, payload); },
+               [this] { listening(); });
+    heartbeat_.start();
+    outbox_.start();
+    start_watchdog();
+    loop_.log(io::LogLevel::notice, ("helper: " + id_.text() + " serves " + config_.socket).c_str());
+    sd_notify(0, "READY=1");
+    loop_.run();
+    signals_.reset();
+    return mailer_.in_flight() == 0;
+}
+
+void Service::notified(std::string_view channel, std::string_view payload) {
+    if (channel == heartbeat_.channel()) {
+        heartbeat_.echoed(payload);
+    } else if (channel == outbox_channel) {
+        outbox_.wake();
+    } else if (std::optional<Uuid> id = Uuid::parse(payload)) {
+        server_->bump(*id);
+    } else {
+        server_->bump_all();   // somebody's own NOTIFY: whatever it meant is covered
+    }
+}
+
+void Service::listening() {
+    server_->bump_all();
+    outbox_.wake();
+}
+
+void Service::on_signal() {
+    if (stopping_) {
+        finish();   // told twice: do not wait
+        return;
+    }
+    stopping_ = true;
+    sd_notify(0, "STOPPING=1");
+    std::string line = "helper: stopping, " + std::to_string(outbox_.in_flight()) + " in flight";
+    loop_.log(io::LogLevel::notice, line.c_str());
+    grace_ = loop_.timer([this] { finish(); }, io::Loop::Hold::process);
+    grace_->set(grace);
+    outbox_.stop([this] { finish(); });
+}
+
+void Service::finish() {
+    if (!wind_up_.valid()) {
+        wind_up_ = wind_up();
+        wind_up_.start(&wound_up_);
+    }
+}
+
+io::Task<void> Service::wind_up() {
+    co_await outbox_.release();
+    // a cancelled delivery notices within a second
+    for (int step = 0; step < 30 && mailer_.in_flight() > 0; ++step) {
+        co_await io::sleep(loop_, 50);
+    }
+}
+
+void Service::start_watchdog() {
+    std::uint64_t microseconds = 0;
+    if (sd_watchdog_enabled(0, &microseconds) <= 0) {
+        return;
+    }
+    std::int64_t interval = std::int64_t(microseconds / 3000);   // three times as often as asked, in ms
+    watchdog_ = loop_.timer([this, interval] {
+        sd_notify(0, "WATCHDOG=1");
+        watchdog_->set(interval);
+    }, io::Loop::Hold::nothing);
+    watchdog_->set(interval);
+}
+
+}  // namespace portal::helper

@@ -1,0 +1,63 @@
+// Service: portal-helper as a whole: its parts put together, its signals, and what it tells systemd.
+#pragma once
+
+#include <uv.h>
+
+#include <memory>
+
+#include "helper/heartbeat.h"
+#include "helper/invitation_mail.h"
+#include "helper/mailer.h"
+#include "helper/outbox.h"
+#include "helper/server.h"
+#include "io/postgres.h"
+#include "io/uv_loop.h"
+#include "portal/config_file.h"
+
+namespace portal::helper {
+
+class Service {
+  public:
+    // Checks the whole configuration, and connects nowhere. Throws std::invalid_argument.
+    Service(const ConfigFile& config, io::UvLoop::Log log);
+    ~Service();
+    Service(const Service&) = delete;
+
+    // Until SIGTERM or SIGINT; then finishes what is in flight, or returns its leases. Throws std::runtime_error when
+    // the socket cannot be listened at. False: a delivery would not end, its thread still runs.
+    bool run();
+
+  private:
+    class Signals;
+
+    void notified(std::string_view channel, std::string_view payload);
+    void listening();
+    void on_signal();
+    void finish();
+    io::Task<void> wind_up();
+    void start_watchdog();
+
+    ConfigFile config_;
+    Secrets secrets_;
+    Uuid id_ = Uuid::random();
+    io::UvLoop loop_;
+    Mailbox sender_;
+    Mailer mailer_;
+    io::Postgres db_;
+    InvitationMail invitations_;
+    Outbox outbox_;
+    std::unique_ptr<Server> server_;
+    Heartbeat heartbeat_;
+    std::unique_ptr<Signals> signals_;
+    std::unique_ptr<io::Timer> grace_;
+    std::unique_ptr<io::Timer> watchdog_;
+    bool stopping_ = false;
+    io::Task<void> wind_up_;
+    struct WoundUp final : io::Completion {
+        explicit WoundUp(io::UvLoop& loop_) : loop(loop_) {}
+        void completed() noexcept override { loop.stop(); }
+        io::UvLoop& loop;
+    } wound_up_{loop_};
+};
+
+}  // namespace portal::helper
