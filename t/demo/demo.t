@@ -1,0 +1,151 @@
+# bash conf/demo: starts, finds itself running, mends what died, runs twice side by side, and ends without a trace.
+use strict; use warnings; use utf8;
+use Cwd qw(abs_path);
+use File::Basename qw(dirname);
+use File::Path qw(remove_tree);
+use File::Temp qw(tempdir);
+use IO::Socket::INET;
+use JSON::PP;
+use Test::More;
+use Time::HiRes qw(sleep);
+
+my $root = abs_path(dirname(__FILE__) . '/../..');
+my $base = tempdir('portal-demo-XXXXXX', DIR => '/tmp', CLEANUP => 0);
+my @names = qw(postgres redis mail helper nginx);
+delete @ENV{qw(PORTAL_BUILD PORTAL_ASAN)};    # the demo's build is the usual one
+
+sub slurp { open my $file, '<', $_[0] or return ''; local $/; <$file> // '' }
+sub free_port {
+    my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 1) or die $!;
+    return $socket->sockport;
+}
+my %port;
+# (exit code, output) of conf/demo in one of our directories, called from elsewhere
+sub demo {
+    my ($name, @arguments) = @_;
+    $port{$name} //= free_port();
+    my $output = "$base/$name.output";
+    my $code = system("cd $base && PORTAL_DEMO_DIR=$name PORTAL_DEMO_PORT=$port{$name} bash $root/conf/demo @arguments >$output 2>&1");
+    return ($code >> 8, slurp($output));
+}
+sub env_of {
+    my ($name) = @_;
+    my @lines = split /\n/, `env -i bash -c 'set -a; source $base/$name/env; env'`;
+    return { map { /^(PORTAL_\w+)=(.*)$/ } @lines };
+}
+sub pid_of { my ($name, $server) = @_; my ($pid) = slurp("$base/$name/$server.pid") =~ /(\d+)/; return $pid }
+sub processes {
+    my ($name) = @_;
+    return grep { (readlink("$_/cwd") // '') =~ m{^\Q$base/$name\E(?:/|$)} } glob '/proc/[0-9]*';
+}
+sub http {
+    my ($env, $path) = @_;
+    return scalar `curl -s -m 10 -o /dev/null -w '%{http_code}' -H 'Authorization: Bearer $env->{PORTAL_ACCESS_TOKEN}' $env->{PORTAL_URL}$path`;
+}
+
+my ($code, $output) = demo('one');
+is($code, 0, 'it starts') or BAIL_OUT_of_file($output);
+sub BAIL_OUT_of_file { diag $_[0]; demo($_, 'stop') for 'one'; done_testing; exit 1 }
+
+subtest 'what it shows' => sub {
+    like($output, qr/customer_portal_url.*customer_session_token=portal_cst_/, 'a customer session');
+    like($output, qr/"portal_name": "Client Portal"/, 'the configuration');
+    like($output, qr{"url": "http://127\.0\.0\.1:$port{one}/client-portal/portal_cpt_}, 'a portal token');
+    like($output, qr/"Portal invitation sent successfully"/, 'an invitation');
+    like($output, qr/Subject: \S/, 'the mail that arrived');
+    like($output, qr/60 × 200\n\s*1 × 429/, 'the limit');
+};
+
+my $env = env_of('one');
+subtest 'the environment file' => sub {
+    ok(length $env->{$_}, $_) for qw(PORTAL_URL PORTAL_WORKSPACE_ID PORTAL_WORKSPACE_SLUG PORTAL_ACCESS_TOKEN
+        PORTAL_CUSTOMER_ID PORTAL_EXTERNAL_CUSTOMER_ID PORTAL_CONTACT_ID PORTAL_COMPANY_ID PORTAL_MAIL_DIR
+        PORTAL_DATABASE_URL PORTAL_REDIS_URL PORTAL_CTL PORTAL_NGINX_PID PORTAL_HELPER_PID);
+    is(http($env, '/api/v1/client-portal/config'), 200, 'the token works');
+    like(scalar `cd / && $env->{PORTAL_CTL} workspace list --json`, qr/$env->{PORTAL_WORKSPACE_SLUG}/, 'portalctl, from anywhere');
+    is(scalar `psql -qAtX '$env->{PORTAL_DATABASE_URL}' -c "UPDATE portal.workspaces SET name = name RETURNING 'ok'" | sort -u`, "ok\n", 'the database may be written');
+    like(scalar `redis-cli -u $env->{PORTAL_REDIS_URL} ping`, qr/PONG/, 'Redis');
+    ok(-d "$env->{PORTAL_MAIL_DIR}/new", 'a Maildir');
+    like(slurp("/proc/$env->{PORTAL_NGINX_PID}/cmdline"), qr/^nginx: master/, 'the pid is the master\'s');
+    is(slurp("/proc/$env->{PORTAL_HELPER_PID}/comm"), "portal-helper\n", 'the helper\'s pid');
+    my @workers = split ' ', slurp("/proc/$env->{PORTAL_NGINX_PID}/task/$env->{PORTAL_NGINX_PID}/children");
+    is(scalar @workers, 2, 'two workers');
+    ok(kill(0, pid_of('one', $_)), "pid file of $_") for @names;
+    ok(-e "$base/one/$_", $_) for qw(access.log error.log);
+};
+
+subtest 'the data' => sub {
+    my $count = sub { my $n = `psql -qAtX '$env->{PORTAL_DATABASE_URL}' -c "SELECT count(*) FROM portal.$_[0]"`; chomp $n; $n };
+    cmp_ok($count->(q(workspaces WHERE (feature_settings->>'member_model_enabled')::boolean)), '>=', 1, 'a member-model workspace');
+    cmp_ok($count->(q(workspaces WHERE NOT coalesce((feature_settings->>'member_model_enabled')::boolean, false))), '>=', 1, 'a plain one');
+    cmp_ok($count->("customers WHERE type = '$_'"), '>=', 1, "$_ customers") for qw(individual team);
+    cmp_ok($count->("contacts WHERE email IS $_"), '>=', 1, "contacts, e-mail $_") for 'NULL', 'NOT NULL';
+    my $scopes = `psql -qAtX '$env->{PORTAL_DATABASE_URL}' -c "SELECT max(cardinality(scopes)) FROM portal.workspace_access_tokens"`;
+    cmp_ok($scopes, '>=', 10, 'a token of every scope');
+};
+
+subtest 'a second call finds it running' => sub {
+    my %before = map { $_ => pid_of('one', $_) } @names;
+    my ($code, $output) = demo('one');
+    is($code, 0, 'exit code') or diag $output;
+    like($output, qr/running already/, 'it says so');
+    is_deeply({ map { $_ => pid_of('one', $_) } @names }, \%before, 'the same processes');
+    is_deeply(env_of('one'), $env, 'the same environment');
+};
+
+subtest 'a further call starts again what has died' => sub {
+    my @victims = qw(helper redis nginx postgres mail);
+    my %before = map { $_ => pid_of('one', $_) } @names;
+    kill 'KILL', pid_of('one', $_) for @victims;
+    sleep 0.3;
+    my ($code, $output) = demo('one');
+    is($code, 0, 'exit code') or diag $output;
+    like($output, qr/Started again: postgres redis mail helper nginx/, 'it says so');
+    for (@victims) { isnt(pid_of('one', $_), $before{$_}, "another $_") }
+    $env = env_of('one');
+    is(http($env, '/api/v1/client-portal/config'), 200, 'and works');
+};
+
+subtest 'two side by side' => sub {
+    my ($code, $output) = demo('two');
+    is($code, 0, 'exit code') or diag $output;
+    my $second = env_of('two');
+    isnt($second->{$_}, $env->{$_}, "its own $_") for qw(PORTAL_URL PORTAL_DATABASE_URL PORTAL_REDIS_URL PORTAL_ACCESS_TOKEN);
+    is(http($_, '/api/v1/client-portal/config'), 200, $_->{PORTAL_URL}) for $env, $second;
+    ($code, $output) = demo('two', 'stop');
+    is($code, 0, 'one is stopped') or diag $output;
+    is_deeply([processes('two')], [], 'without a process');
+    is(http($env, '/api/v1/client-portal/config'), 200, 'the other lives');
+};
+
+subtest 'a long path' => sub {
+    my $name = 'l' x 60 . '/' . 'm' x 60;
+    mkdir "$base/" . 'l' x 60;
+    $port{$name} = free_port();
+    my $command = "PORTAL_DEMO_DIR=$base/$name PORTAL_DEMO_PORT=$port{$name} bash $root/conf/demo";
+    my $output = `$command 2>&1`;
+    is($?, 0, 'it starts') or diag $output;
+    like($output, qr/Portal invitation sent successfully/, 'and reaches its helper');
+    `$command stop 2>&1`;
+    is_deeply([processes($name)], [], 'and stops');
+};
+
+subtest 'stop' => sub {
+    my @pids = map { pid_of('one', $_) } @names;
+    my ($code, $output) = demo('one', 'stop');
+    is($code, 0, 'exit code') or diag $output;
+    is_deeply([processes('one')], [], 'no process left');
+    is_deeply([grep { -e "/proc/$_/exe" } @pids], [], 'nor a pid of a pid file');
+    unlike(slurp("$base/one/error.log"), qr/\[(?:alert|emerg)\]/, 'no alert in the log');
+    ($code) = demo('one', 'stop');
+    is($code, 0, 'stopping twice is no error');
+    ($code, $output) = demo('one');
+    is($code, 0, 'it starts again') or diag $output;
+    is(http(env_of('one'), '/api/v1/client-portal/config'), 200, 'with its data');
+    demo('one', 'stop');
+};
+
+remove_tree($base) if Test::More->builder->is_passing;
+done_testing;
+
+END { my $status = $?; if ($base && -d $base) { demo($_, 'stop') for grep { -d "$base/$_" } qw(one two) } $? = $status }
