@@ -8,7 +8,7 @@ my $t = PortalTest->new(location => <<'NGINX');
         location /site/ {
             portal_workspace any;
             portal_auth workspace;
-            portal_rate_limit site 5 3s token;
+            portal_rate_limit 5 3s name=site;
             alias %%DIR%%/html/;
         }
 NGINX
