@@ -9,6 +9,8 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -31,6 +33,8 @@ struct PostgresUnavailable : std::runtime_error {
 
 // The server refused the statement. `constraint` is the violated constraint's name where there is one; `message`
 // is a RAISEd text or the server's words (no parameters in it; never shown to a client unless our own RAISE made it).
+// What it refuses only for now is PostgresUnavailable instead: lock_timeout (55P03), statement_timeout (57014), no
+// resources (53...), going down (57P...), a standby after one try elsewhere (25006). Nothing has happened then.
 struct PostgresError : std::runtime_error {
     PostgresError(std::string state, std::string constraint, std::string message)
         : std::runtime_error(state + ": " + message),
@@ -82,6 +86,8 @@ class Parameters {
     Parameters& add(const std::vector<std::string>& list);
 
     std::size_t size() const { return values_.size(); }
+    // Text in PostgreSQL ends at a NUL: such a value cannot be sent whole, and is refused with SQLSTATE 22021.
+    bool has_nul() const;
     const char* data(std::size_t index) const {
         return values_[index] ? values_[index]->c_str() : nullptr;
     }
@@ -143,18 +149,21 @@ struct PostgresOptions {
 
 class Postgres {
   public:
+    // Throws std::invalid_argument when libpq cannot read the connection string.
     Postgres(Loop& loop, PostgresOptions options);
-    ~Postgres();
+    ~Postgres();   // what is pending fails with PostgresUnavailable first
     Postgres(const Postgres&) = delete;
 
     // Throws PostgresUnavailable or PostgresError. Copies nothing but `parameters`; the Statement must be static.
+    // While no connection is up it waits for one, but fails at once when the last attempts to connect have failed.
     Task<Rows> query(const Statement& statement, Parameters parameters = {});
 
     // At least one connection is up.
     bool available() const noexcept;
 
     // Asks for notifications on a channel, now and after each reconnect (helper only: keeps one connection for it).
-    // `connected` is called whenever listening has (again) begun: what was told in between is lost.
+    // `connected` is called whenever listening has (again) begun: what was told in between is lost. Once per pool;
+    // neither function may throw or destroy the pool.
     void listen(std::vector<std::string> channels,
                 std::function<void(std::string_view channel, std::string_view payload)> notified,
                 std::function<void()> connected);
