@@ -1,0 +1,24 @@
+// One look at a part of the installation: what it found, what is wrong, and how to mend it.
+#pragma once
+
+#include <string>
+
+#include "portal/config_file.h"
+
+namespace portal::ctl {
+
+struct Finding {
+    enum class Kind { fine, wrong, unreachable };
+    const char* what;        // "redis"
+    Kind kind = Kind::fine;
+    std::string detail;      // "127.0.0.1:6379 answers in 0.2 ms"
+    std::string mend;        // "" when it is fine
+};
+
+Finding check_database(const char* what, const std::string& conninfo);
+Finding check_schema(const std::string& conninfo, const std::string& migrations);
+Finding check_redis(const std::string& url);
+Finding check_mail_server(const MailConfig& mail);
+Finding check_helper(const std::string& socket);
+
+}  // namespace portal::ctl

@@ -1,0 +1,177 @@
+// portalctl mail queue|retry
+#include <memory>
+
+#include "ctl/output.h"
+#include "ctl/verbs.h"
+#include "portal/uuid.h"
+
+// What a person may know of a mail: to whom by number, never the address, the text or the link.
+#define MAIL_COLUMNS(alias)                                                                        \
+    alias ".id AS mail_id, " alias ".slug AS mail_workspace, " alias ".kind AS mail_kind, "        \
+    alias ".addressee AS mail_addressee, " alias ".state AS mail_state, "                          \
+    alias ".attempts AS mail_attempts, portal.time_text(" alias ".created_at) AS mail_created_at, " \
+    "portal.time_text(" alias ".next_attempt_at) AS mail_next_attempt_at, "                        \
+    "portal.time_text(" alias ".sent_at) AS mail_sent_at, "                                        \
+    "portal.time_text(" alias ".failed_at) AS mail_failed_at, " alias ".reply AS mail_reply"
+
+#define MAIL_ROWS                                                                                  \
+    "SELECT o.*, w.slug, CASE WHEN t.contact_id IS NOT NULL THEN 'contact ' || t.contact_id "      \
+    "WHEN t.company_id IS NOT NULL THEN 'company ' || t.company_id END AS addressee "              \
+    "FROM portal.outbox o JOIN portal.workspaces w ON w.id = o.workspace_id "                      \
+    "LEFT JOIN portal.client_portal_tokens t ON t.workspace_id = o.workspace_id AND t.id = o.token_id "
+
+namespace portal::ctl {
+namespace {
+
+using http::Json;
+using io::Parameters;
+using io::Statement;
+
+constexpr Statement queue_statement{
+    "ctl_mail_queue",
+    PORTAL_PAGE(MAIL_ROWS "WHERE ($3::uuid IS NULL OR o.workspace_id = $3) AND o.state = ANY ($4::text[])",
+                "created_at DESC, id", MAIL_COLUMNS("r")),
+    io::Lane::main, io::Retry::read, 5000};
+
+// Makes what waits due now, but for what a helper has in hand, and wakes the helpers.
+constexpr Statement retry_statement{"ctl_mail_retry",
+    "WITH chosen AS (" MAIL_ROWS R"(
+    WHERE ($1::uuid IS NULL OR o.workspace_id = $1)
+      AND ($2::uuid[] IS NULL AND o.state = 'queued' OR o.id = ANY ($2))
+), moved AS (
+    UPDATE portal.outbox o
+       SET next_attempt_at = now()
+      FROM chosen
+     WHERE o.id = chosen.id AND o.state = 'queued' AND (o.lease_until IS NULL OR o.lease_until < now())
+    RETURNING o.id
+), told AS (
+    SELECT pg_notify('portal_outbox', '') FROM (SELECT 1 FROM moved LIMIT 1) one
+)
+SELECT c.id IN (SELECT id FROM moved) AS moved, (SELECT count(*) FROM told) AS told, )" MAIL_COLUMNS("c") R"(
+  FROM chosen c
+ ORDER BY c.created_at, c.id)", io::Lane::main, io::Retry::never, 5000};
+
+const std::vector<Column> columns = {{"ID", "id"}, {"WORKSPACE", "workspace"}, {"KIND", "kind"}, {"TO", "to"},
+    {"STATE", "state"}, {"TRIES", "attempts"}, {"NEXT TRY", "next_attempt_at"}, {"LAST REPLY", "reply"}};
+
+Json mail_json(const io::Row& row) {
+    bool queued = row.text("mail_state") == "queued";
+    return Json::object({
+        {"id", row.text("mail_id")},
+        {"created_at", row.text("mail_created_at")},
+        {"workspace", row.text("mail_workspace")},
+        {"kind", row.text("mail_kind")},
+        {"to", row.optional("mail_addressee")},
+        {"state", row.text("mail_state")},
+        {"attempts", row.integer("mail_attempts")},
+        {"next_attempt_at", queued ? Json(row.text("mail_next_attempt_at")) : Json(nullptr)},
+        {"sent_at", row.optional("mail_sent_at")},
+        {"failed_at", row.optional("mail_failed_at")},
+        {"reply", row.optional("mail_reply")},
+    });
+}
+
+std::optional<std::string> workspace_filter(Session& session) {
+    if (session.workspace_slug.empty()) {
+        return std::nullopt;
+    }
+    return session.workspace_id();
+}
+
+io::Task<Page> list_mail(io::Postgres& db, std::optional<std::string> workspace_id, std::vector<std::string> states,
+                         PageRequest request) {
+    Parameters parameters(request.per_page(), request.offset(), workspace_id, states);
+    io::Rows rows = co_await db.query(queue_statement, std::move(parameters));
+    co_return page_of(rows, request, mail_json);
+}
+
+void add_queue(CLI::App& family, Session& session) {
+    auto request = std::make_shared<PageRequest>();
+    auto state = std::make_shared<std::string>("open");
+    CLI::App* verb = add_verb(family, "queue", "Show mail that waits or has failed, newest first",
+                              "portalctl mail queue -w acme --state failed");
+    add_workspace_option(*verb, session);
+    verb->add_option("--state", *state, "queued, failed, sent, open (queued and failed) or all")
+        ->check(CLI::IsMember({"queued", "failed", "sent", "open", "all"}))->capture_default_str();
+    add_page_options(*verb, *request);
+    verb->callback([=, &session] {
+        std::vector<std::string> states{*state};
+        if (*state == "open") {
+            states = {"queued", "failed"};
+        } else if (*state == "all") {
+            states = {"queued", "failed", "sent"};
+        }
+        Page page = session.run(list_mail(session.db(), workspace_filter(session), states, *request));
+        session.json ? print_json(page.json()) : print_page(page, columns, "No mail waits.");
+    });
+}
+
+// Why a mail that was named is not sent again; "" when it is.
+std::string why_not(const io::Row& row) {
+    if (row.boolean("moved")) {
+        return {};
+    }
+    std::string_view state = row.text("mail_state");
+    if (state == "queued") {
+        return "is being sent at this moment";
+    }
+    if (state == "sent") {
+        return "was sent";
+    }
+    std::string again = row.null("mail_addressee") ? "" : ": portalctl invite " + row.string("mail_addressee") + " -w " +
+                                                              row.string("mail_workspace");
+    return "was refused for good and its link is revoked; send a new one" + again;
+}
+
+void add_retry(CLI::App& family, Session& session) {
+    auto ids = std::make_shared<std::vector<std::string>>();
+    auto all = std::make_shared<bool>(false);
+    CLI::App* verb = add_verb(family, "retry", "Send mail that waits now, not at its next try",
+                              "portalctl mail retry --all");
+    add_workspace_option(*verb, session);
+    CLI::Option* named = verb->add_option("id", *ids, "Which, as mail queue shows them")->type_name("ID...");
+    verb->add_flag("--all", *all, "Everything that waits")->excludes(named);
+    verb->callback([=, &session] {
+        if (ids->empty() && !*all) {
+            throw CLI::ValidationError("mail retry", "name a mail, or --all");
+        }
+        for (const std::string& id : *ids) {
+            if (!Uuid::parse(id)) {
+                throw CLI::ValidationError("id", id + " is no id of a mail");
+            }
+        }
+        std::optional<std::vector<std::string>> chosen;
+        if (!*all) {
+            chosen = *ids;
+        }
+        Parameters parameters(workspace_filter(session), chosen);
+        io::Rows rows = session.run(session.db().query(retry_statement, std::move(parameters)));
+        Json retried = Json::array();
+        for (int at = 0; at < rows.size(); ++at) {
+            std::string reason = why_not(rows[at]);
+            if (reason.empty()) {
+                retried.push(rows[at].text("mail_id"));
+            } else if (!*all) {
+                std::fprintf(stderr, "portalctl: %s %s\n", rows[at].string("mail_id").c_str(), reason.c_str());
+                session.exit_code = refused_by_rule;
+            }
+        }
+        if (!*all && rows.size() < int(ids->size())) {
+            std::fprintf(stderr, "portalctl: %d of these ids are unknown\n", int(ids->size()) - rows.size());
+            session.exit_code = refused_by_rule;
+        }
+        Json answer = Json::object();
+        answer.set("retried", retried);
+        session.json ? print_json(answer) : print_line(std::to_string(retried.size()) + " mails are due now.");
+    });
+}
+
+}  // namespace
+
+void add_mail_verbs(CLI::App& app, Session& session) {
+    CLI::App* family = add_family(app, "mail", "Mail on its way");
+    add_queue(*family, session);
+    add_retry(*family, session);
+}
+
+}  // namespace portal::ctl

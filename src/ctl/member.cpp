@@ -1,0 +1,93 @@
+// portalctl member create|list|show
+#include "portal/member.h"
+
+#include <memory>
+
+#include "ctl/output.h"
+#include "ctl/verbs.h"
+#include "http/failure.h"
+#include "portal/customer.h"
+
+namespace portal::ctl {
+namespace {
+
+const std::vector<Column> columns = {{"ID", "id"}, {"EMAIL", "email"}, {"NAME", "name"}, {"ROLE", "role"},
+    {"CUSTOMER", "customer_id"}, {"EXTERNAL ID", "external_id"}};
+
+// The id of the customer a person named by id, external id or address.
+std::string customer_id_of(Session& session, const std::string& which) {
+    CustomerReference reference = CustomerReference::any(which);
+    try {
+        http::Json customer = session.run(find_customer(session.db(), session.workspace_id(), reference));
+        return std::string(customer["id"].text());
+    } catch (const http::Failure& failure) {
+        if (failure.status == 404) {
+            throw http::resource_not_found("Customer not found");
+        }
+        throw;
+    }
+}
+
+void print(Session& session, const http::Json& member) {
+    session.json ? print_json(member) : print_record(member);
+}
+
+void add_create(CLI::App& family, Session& session) {
+    Body body = make_body();
+    auto customer = std::make_shared<std::string>();
+    CLI::App* verb = add_verb(family, "create", "Add a person to a team; the first is its owner",
+                              "portalctl member create -w acme --customer team_1 --email ann@example.com");
+    add_workspace_option(*verb, session)->required();
+    verb->add_option("--customer", *customer, "Id, external id or address of the customer")
+        ->required()->type_name("CUSTOMER");
+    add_text(*verb, body, "--email", "email", "Unique among the customer's members")
+        ->required()->type_name("ADDRESS");
+    add_text(*verb, body, "--name", "name", "The person's name");
+    add_text(*verb, body, "--external-id", "external_id", "Your own id for the person")->type_name("ID");
+    add_text(*verb, body, "--role", "role", "owner, billing_manager or member (default: member; owner for the first)");
+    verb->callback([=, &session] {
+        body->set("customer_id", customer_id_of(session, *customer));
+        MemberInput input = MemberInput::parse(*body);
+        print(session, session.run(create_member(session.db(), session.workspace_id(), std::move(input))));
+    });
+}
+
+void add_list(CLI::App& family, Session& session) {
+    auto request = std::make_shared<PageRequest>();
+    auto customer = std::make_shared<std::string>();
+    CLI::App* verb = add_verb(family, "list", "Show the members of one customer, or of all",
+                              "portalctl member list -w acme --customer team_1");
+    add_workspace_option(*verb, session)->required();
+    verb->add_option("--customer", *customer, "Id, external id or address of the customer")->type_name("CUSTOMER");
+    add_page_options(*verb, *request);
+    verb->callback([=, &session] {
+        std::optional<std::string> customer_id;
+        if (!customer->empty()) {
+            customer_id = customer_id_of(session, *customer);
+        }
+        Page page = session.run(list_members(session.db(), session.workspace_id(), customer_id, *request));
+        session.json ? print_json(page.json()) : print_page(page, columns, "No member.");
+    });
+}
+
+void add_show(CLI::App& family, Session& session) {
+    auto id = std::make_shared<std::string>();
+    CLI::App* verb = add_verb(family, "show", "Show one member",
+                              "portalctl member show -w acme 0e5b4f0c-6d0c-4b83-9f0b-3f4d9f3a1c55");
+    add_workspace_option(*verb, session)->required();
+    verb->add_option("id", *id, "Its id, as member list shows it")->required()->type_name("ID");
+    verb->callback([=, &session] {
+        print(session, session.run(find_member(session.db(), session.workspace_id(), *id)));
+    });
+}
+
+}  // namespace
+
+void add_member_verbs(CLI::App& app, Session& session) {
+    CLI::App* family = add_family(app, "member", "Members: the people of a customer, under the member model");
+    add_create(*family, session);
+    add_list(*family, session);
+    add_show(*family, session);
+}
+
+}  // namespace portal::ctl

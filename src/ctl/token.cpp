@@ -1,0 +1,100 @@
+// portalctl token create|list|revoke
+#include <memory>
+
+#include "ctl/output.h"
+#include "ctl/verbs.h"
+#include "portal/access_token.h"
+
+namespace portal::ctl {
+namespace {
+
+const std::vector<Column> columns = {{"ID", "id"}, {"COMMENT", "comment"}, {"SCOPES", "scopes"},
+    {"CREATED", "created_at"}, {"EXPIRES", "expires_at"}, {"LAST USED", "last_used_at"}, {"REVOKED", "revoked_at"}};
+
+// "90", "45m", "30d": seconds
+std::int64_t parse_duration(const std::string& text) {
+    std::size_t digits = text.find_first_not_of("0123456789");
+    std::string unit = digits == std::string::npos ? "s" : text.substr(digits);
+    std::int64_t factor = unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : unit == "d" ? 86400
+                        : unit == "w" ? 7 * 86400 : unit == "y" ? 365 * 86400 : 0;
+    std::string number = text.substr(0, digits);
+    if (factor == 0 || number.empty() || number.size() > 10) {
+        throw CLI::ValidationError("--expires-in", "is to be like 3600, 45m, 12h, 30d, 8w or 1y");
+    }
+    return std::stoll(number) * factor;
+}
+
+void add_create(CLI::App& family, Session& session) {
+    Body body = make_body();
+    CLI::App* verb = add_verb(family, "create", "Make a workspace access token; it is shown this once",
+                              "portalctl token create -w acme --scope client_portal:read --comment ci");
+    add_workspace_option(*verb, session)->required();
+    std::string known;
+    for (Scope scope : all_scopes()) {
+        known += (known.empty() ? "" : " ") + std::string(scope_name(scope));
+    }
+    auto set_scopes = [body](const std::vector<std::string>& scopes) {
+        http::Json list = http::Json::array();
+        for (const std::string& scope : scopes) {
+            list.push(scope);
+        }
+        body->set("scopes", list);
+    };
+    CLI::Option* scope = verb->add_option_function<std::vector<std::string>>(
+        "-s,--scope", set_scopes,
+        "What it may do; repeatable, or a list with commas. A write scope includes its read. Known: " + known);
+    scope->required()->type_name("SCOPE")->delimiter(',')->allow_extra_args(false);
+    add_text(*verb, body, "--comment", "comment", "What it is for");
+    auto set_life = [body](const std::string& text) { body->set("expires_in", parse_duration(text)); };
+    verb->add_option_function<std::string>("--expires-in", set_life, "How long it lives (default: for ever)")
+        ->type_name("30d");
+    verb->callback([body, &session] {
+        NewAccessToken made = session.run(create_access_token(
+            session.db(), session.secrets(), session.workspace_id(), AccessTokenInput::parse(*body)));
+        if (session.json) {
+            print_json(made.json());
+            return;
+        }
+        print_record(made.row);
+        print_line("");
+        print_line("The token, shown only now:");
+        print_line(made.token);
+    });
+}
+
+void add_list(CLI::App& family, Session& session) {
+    auto request = std::make_shared<PageRequest>();
+    auto all = std::make_shared<bool>(false);
+    CLI::App* verb = add_verb(family, "list", "Show a workspace's tokens, newest first",
+                              "portalctl token list -w acme --all");
+    add_workspace_option(*verb, session)->required();
+    verb->add_flag("--all", *all, "Revoked and expired ones too");
+    add_page_options(*verb, *request);
+    verb->callback([=, &session] {
+        Page page = session.run(list_access_tokens(session.db(), session.workspace_id(), *all, *request));
+        session.json ? print_json(page.json()) : print_page(page, columns, "No token.");
+    });
+}
+
+void add_revoke(CLI::App& family, Session& session) {
+    auto id = std::make_shared<std::string>();
+    CLI::App* verb = add_verb(family, "revoke", "End a token; every node refuses it within a second",
+                              "portalctl token revoke -w acme 0e5b4f0c-6d0c-4b83-9f0b-3f4d9f3a1c55");
+    add_workspace_option(*verb, session)->required();
+    verb->add_option("id", *id, "Its id, as token list shows it")->required()->type_name("ID");
+    verb->callback([=, &session] {
+        http::Json token = session.run(revoke_access_token(session.db(), session.workspace_id(), *id));
+        session.json ? print_json(token) : print_record(token);
+    });
+}
+
+}  // namespace
+
+void add_token_verbs(CLI::App& app, Session& session) {
+    CLI::App* family = add_family(app, "token", "Workspace access tokens: a backend's credentials");
+    add_create(*family, session);
+    add_list(*family, session);
+    add_revoke(*family, session);
+}
+
+}  // namespace portal::ctl
