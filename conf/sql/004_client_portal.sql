@@ -147,10 +147,8 @@ CREATE TABLE portal.client_portal_tokens (
 CREATE UNIQUE INDEX client_portal_tokens_standing ON portal.client_portal_tokens
     (workspace_id, (contact_id IS NOT NULL), coalesce(contact_id, company_id))
     WHERE made_for IS NULL AND revoked_at IS NULL AND token_ciphertext IS NOT NULL;
-CREATE INDEX client_portal_tokens_contact ON portal.client_portal_tokens (workspace_id, contact_id)
-    WHERE revoked_at IS NULL;
-CREATE INDEX client_portal_tokens_company ON portal.client_portal_tokens (workspace_id, company_id)
-    WHERE revoked_at IS NULL;
+CREATE INDEX client_portal_tokens_addressee ON portal.client_portal_tokens
+    (workspace_id, (contact_id IS NOT NULL), coalesce(contact_id, company_id)) WHERE revoked_at IS NULL;
 
 CREATE TRIGGER modified BEFORE UPDATE OF expires_at, revoked_at ON portal.client_portal_tokens
     FOR EACH ROW WHEN (OLD IS DISTINCT FROM NEW) EXECUTE FUNCTION portal.touch_modified();
@@ -164,13 +162,9 @@ CREATE TRIGGER deleted AFTER DELETE ON portal.client_portal_tokens
 CREATE FUNCTION portal.revoke_addressee_tokens() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = portal, pg_temp AS $$
 BEGIN
-    IF TG_TABLE_NAME = 'contacts' THEN
-        UPDATE portal.client_portal_tokens SET revoked_at = now()
-            WHERE workspace_id = NEW.workspace_id AND contact_id = NEW.id AND revoked_at IS NULL;
-    ELSE
-        UPDATE portal.client_portal_tokens SET revoked_at = now()
-            WHERE workspace_id = NEW.workspace_id AND company_id = NEW.id AND revoked_at IS NULL;
-    END IF;
+    UPDATE portal.client_portal_tokens SET revoked_at = now()
+        WHERE workspace_id = NEW.workspace_id AND (contact_id IS NOT NULL) = (TG_TABLE_NAME = 'contacts')
+          AND coalesce(contact_id, company_id) = NEW.id AND revoked_at IS NULL;
     RETURN NULL;
 END
 $$;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <span>
 
 namespace portal::http {
@@ -10,6 +11,7 @@ namespace {
 constexpr const char* no_object = "Input should be a valid dictionary or object to extract fields from";
 constexpr const char* no_unicode = "Input should be a valid string, unable to parse raw data as a unicode string";
 constexpr std::size_t max_url = 2083;
+constexpr double beyond_integers = 9223372036854775808.0;   // 2^63
 
 Problem make_problem(std::string type, std::vector<std::string> loc, std::string msg, Json input, Json ctx = {}) {
     Problem made;
@@ -49,6 +51,30 @@ bool inside_string(std::string_view text, std::size_t position) {
         }
     }
     return inside;
+}
+
+// A number beyond what Jansson takes is JSON all the same, and its field is to refuse it: it becomes one that every
+// field refuses.
+std::string with_tame_numbers(std::string_view body) {
+    std::string out;
+    bool inside = false;
+    for (std::size_t at = 0; at < body.size();) {
+        if (inside && body[at] == '\\') {
+            out += body.substr(at, 2);
+            at += 2;
+            continue;
+        }
+        bool number = !inside && (body[at] == '-' || (body[at] >= '0' && body[at] <= '9'));
+        std::size_t end = number ? std::min(body.find_first_not_of("0123456789+-.eE", at), body.size()) : at + 1;
+        std::string part(body.substr(at, end - at));
+        if (number && std::fabs(std::strtod(part.c_str(), nullptr)) >= beyond_integers) {
+            part = part[0] == '-' ? "-1e19" : "1e19";
+        }
+        inside ^= part == "\"";
+        out += part;
+        at = end;
+    }
+    return out;
 }
 
 // A well-formed text whose strings hold what no string may.
@@ -197,8 +223,8 @@ Json parse_body(std::string_view body, std::optional<std::string_view> content_t
     json_error_t error;
     json_t* value = json_loadb(body.data(), body.size(), flags, &error);
     if (!value && json_error_code(&error) == json_error_numeric_overflow) {
-        // an integer beyond 64 bits is JSON all the same: its field refuses it
-        value = json_loadb(body.data(), body.size(), flags | JSON_DECODE_INT_AS_REAL, &error);
+        std::string tamed = with_tame_numbers(body);
+        value = json_loadb(tamed.data(), tamed.size(), flags, &error);
     }
     if (!value) {
         if (about_a_string(error, body)) {
@@ -278,23 +304,23 @@ std::optional<std::int64_t> Fields::integer(const char* name, Number rule) {
     if (!value) {
         return std::nullopt;
     }
-    std::int64_t number = value->integer();
     if (json_is_real(value->get())) {
         double real = json_real_value(value->get());
-        if (real != std::floor(real)) {
-            problem(name, "int_from_float", "Input should be a valid integer, got a number with a fractional part");
-            return std::nullopt;
-        }
-        if (real < -9223372036854775808.0 || real >= 9223372036854775808.0) {
+        if (std::fabs(real) >= beyond_integers) {
             problem(name, "int_parsing_size",
                     "Unable to parse input string as an integer, exceeded maximum size");
-            return std::nullopt;
+        } else if (real != std::floor(real)) {
+            problem(name, "int_from_float", "Input should be a valid integer, got a number with a fractional part");
+        } else {
+            problem(name, "int_type", "Input should be a valid integer");
         }
-        number = std::int64_t(real);
-    } else if (!value->is_integer()) {
+        return std::nullopt;
+    }
+    if (!value->is_integer()) {
         problem(name, "int_type", "Input should be a valid integer");
         return std::nullopt;
     }
+    const std::int64_t number = value->integer();
     if (number < rule.min && rule.min == 1) {
         problem(name, "greater_than", "Input should be greater than 0", Json::object({{"gt", 0}}));
         return std::nullopt;

@@ -56,6 +56,7 @@ class Fields {
 
     bool given(const char* name) const { return object_[name].present(); }
     Json value(const char* name) const { return object_[name]; }
+    const Json& all() const { return object_; }
     // A rule of business: value_error at the field.
     void refuse(const char* name, std::string sentence);
     void problem(const char* name, std::string type, std::string msg, Json ctx = {});

@@ -18,7 +18,7 @@ SELECT 'workspace' AS kind, t.id AS token_id, w.id AS workspace_id, w.slug,
        array_to_string(t.scopes, ' ') AS scopes,
        NULL::uuid AS customer_id, NULL::uuid AS member_id, NULL::text AS role,
        false AS is_company, NULL::bigint AS addressee_id,
-       ceil(extract(epoch FROM t.expires_at))::bigint AS expires_at
+       floor(extract(epoch FROM t.expires_at))::bigint AS expires_at
   FROM portal.workspace_access_tokens t
   JOIN portal.workspaces w ON w.id = t.workspace_id AND w.blocked_at IS NULL AND w.deleted_at IS NULL
  WHERE t.token_hash = ANY ($1::text[])

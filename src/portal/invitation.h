@@ -19,8 +19,7 @@ std::optional<std::string> parse_invitation(std::string_view body, std::optional
 
 // What an invite looks up before it is charged for a mail.
 struct InvitationPlan {
-    std::string email;                     // the addressee's
-    std::int64_t expiration_days = 30;
+    std::string email;   // the addressee's: five mails an hour
 };
 // Throws 404, 403 (the portal is not active), 400 (no e-mail address).
 io::Task<InvitationPlan> plan_invitation(Services& portal, const Principal& caller, Addressee addressee);
@@ -40,8 +39,8 @@ io::Task<std::optional<Invitation>> replay_invitation(Services& portal, const Pr
 // Makes a token and its mail in one statement and, unless `respond_async` or there is no helper, waits for the mail
 // server. nullopt when another request was faster with this key.
 io::Task<std::optional<Invitation>> send_invitation(Services& portal, const Principal& caller, Addressee addressee,
-                                                    InvitationPlan plan, std::optional<std::string> message,
-                                                    bool respond_async, const IdempotencyKey& key);
+                                                    std::optional<std::string> message, bool respond_async,
+                                                    const IdempotencyKey& key);
 
 // The object of GET /invitations/{id}. Throws 404.
 io::Task<http::Json> find_invitation(Services& portal, const Principal& caller, Uuid id);

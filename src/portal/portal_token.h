@@ -13,11 +13,16 @@
 #include "portal/services.h"
 
 // The living contact or company ($1 workspace, $2 'contact' or 'company', $3 id), as rows for a CTE.
-#define PORTAL_ADDRESSEE                                                                                    \
-    "SELECT workspace_id, 'contact' AS type, id, email FROM portal.contacts "                              \
-    "WHERE $2::text = 'contact' AND workspace_id = $1::uuid AND id = $3::bigint AND deleted_at IS NULL "   \
-    "UNION ALL SELECT workspace_id, 'company', id, email FROM portal.companies "                           \
+#define PORTAL_ADDRESSEE                                                                                      \
+    "SELECT workspace_id, true AS is_contact, id, email FROM portal.contacts "                               \
+    "WHERE $2::text = 'contact' AND workspace_id = $1::uuid AND id = $3::bigint AND deleted_at IS NULL "     \
+    "UNION ALL SELECT workspace_id, false, id, email FROM portal.companies "                                 \
     "WHERE $2 = 'company' AND workspace_id = $1 AND id = $3 AND deleted_at IS NULL"
+
+// The tokens t of the addressee a, as the index client_portal_tokens_addressee has them.
+#define PORTAL_TOKENS_OF_ADDRESSEE                                                                            \
+    "t.workspace_id = a.workspace_id AND (t.contact_id IS NOT NULL) = a.is_contact "                          \
+    "AND coalesce(t.contact_id, t.company_id) = a.id AND t.revoked_at IS NULL"
 
 namespace portal {
 

@@ -1,0 +1,227 @@
+// contract/client-portal.md: what a tenant's backend asks with its access token.
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdlib>
+#include <iterator>
+
+#include "api/route.h"
+#include "http/validation.h"
+#include "portal/client_portal_config.h"
+#include "portal/email.h"
+#include "portal/invitation.h"
+#include "portal/portal_token.h"
+
+namespace portal::api {
+namespace {
+
+using http::Json;
+using http::Response;
+
+constexpr std::array<std::string_view, 6> limit_headers{
+    "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit-Policy", "RateLimit", "Retry-After"};
+
+// ---- GET and PATCH /config
+
+// If-None-Match: "*", or a list in which this tag occurs, weak or strong.
+bool matches(std::optional<std::string_view> if_none_match, std::string_view etag) {
+    std::string_view list = if_none_match.value_or("");
+    while (!list.empty()) {
+        std::size_t start = list.find_first_not_of(" \t,");
+        if (start == std::string_view::npos) {
+            return false;
+        }
+        list.remove_prefix(start);
+        if (list.front() == '*') {
+            return true;
+        }
+        std::string_view tag = list.starts_with("W/") ? list.substr(2) : list;
+        std::size_t close = tag.starts_with('"') ? tag.find('"', 1) : std::string_view::npos;
+        if (close == std::string_view::npos) {
+            return false;   // no list of tags
+        }
+        if (tag.substr(0, close + 1) == etag) {
+            return true;
+        }
+        list = tag.substr(close + 1);
+    }
+    return false;
+}
+
+io::Task<Response> get_config(Call& call) {
+    CachedConfig config = co_await find_client_portal_config(call.portal, call.caller.workspace_id);
+    Response response;
+    if (matches(call.request.header("if-none-match"), config.etag)) {
+        response.status = 304;
+    } else {
+        response.body = std::move(config.body);
+    }
+    response.with("ETag", std::move(config.etag));
+    co_return response;
+}
+
+io::Task<Response> change_config(Call& call) {
+    auto input = ClientPortalConfigInput::parse(call.body, call.request.header("content-type"));
+    Json body = co_await change_client_portal_config(call.portal, call.caller.workspace_id, std::move(input));
+    co_return http::json_response(200, body.dump());
+}
+
+// ---- invitations
+
+// Contacts and companies have positive 64-bit ids; anything else is nobody's.
+Addressee addressee_of(std::string_view text, bool company) {
+    Addressee addressee{company, 0};
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), addressee.id);
+    if (error != std::errc() || end != text.data() + text.size() || addressee.id <= 0) {
+        throw addressee.not_found();
+    }
+    return addressee;
+}
+
+// Prefer: respond-async, among other preferences.
+bool prefers_async(const http::Request& request) {
+    std::string list = ascii_lower(request.header("prefer").value_or(""));
+    std::erase_if(list, [](char c) { return c == ' ' || c == '\t'; });
+    std::replace(list.begin(), list.end(), ';', ',');
+    return ("," + list + ",").find(",respond-async,") != std::string::npos;
+}
+
+// What the answer tells of limits is the one with the least remaining, and of the one that refused.
+void tell_limit(Call& call, const Verdict& verdict) {
+    std::vector<http::Header> told;
+    verdict.add_headers(told);
+    auto remaining = std::ranges::find(call.extra_headers, "X-RateLimit-Remaining", &http::Header::name);
+    if (verdict.allowed && remaining != call.extra_headers.end() &&
+        std::strtoul(remaining->value.c_str(), nullptr, 10) <= verdict.remaining) {
+        return;
+    }
+    std::erase_if(call.extra_headers, [](const http::Header& header) {
+        return std::ranges::find(limit_headers, header.name) != limit_headers.end();
+    });
+    std::ranges::move(told, std::back_inserter(call.extra_headers));
+}
+
+// Five mails an hour to an addressee. Refused: the request's own admission is given back too, all or none.
+io::Task<std::vector<Limit>> charge_mail(Call& call, const std::string& email) {
+    Limiter& limiter = call.portal.limiter;
+    const Policy& policy = limits::invitation_mail;
+    const std::string key = call.caller.workspace_id.text() + "\n" + ascii_lower(email);
+    std::vector<Limit> limits;
+    limits.push_back({&policy, limiter.text_key(policy, key)});
+    Verdict verdict = co_await limiter.admit(std::move(limits));
+    tell_limit(call, verdict);
+    if (!verdict.allowed) {
+        limiter.give_back(call.admitted);
+        call.admitted.clear();
+        throw verdict.unavailable ? http::Failure(503, "", "Service Unavailable") : http::too_many_requests();
+    }
+    co_return std::move(verdict.charged);
+}
+
+Response invitation_response(const Call& call, const Invitation& invitation) {
+    if (invitation.state == Invitation::State::refused) {
+        throw http::Failure(500, "", "Failed to send portal invitation: " + invitation.reply);
+    }
+    const bool sent = invitation.state == Invitation::State::sent;
+    const char* message = sent ? "Portal invitation sent successfully" : "Portal invitation queued";
+    Response response = http::json_response(
+        sent ? 200 : 202, Json::object({{"message", message}, {"token", invitation.token}}).dump());
+    if (!sent) {
+        response.with("Location", call.portal.settings.base_url + "/api/v1/client-portal/invitations/" +
+                                      invitation.id.text());
+    }
+    return response;
+}
+
+io::Task<Response> invite(Call& call, Addressee addressee, std::string path) {
+    auto message = parse_invitation(call.body, call.request.header("content-type"));
+    auto key = IdempotencyKey::read(call.request, call.portal.secrets, std::move(path), call.body);
+    for (int attempt = 1; attempt <= 2; ++attempt) {
+        if (key.given()) {
+            std::optional<Invitation> earlier = co_await replay_invitation(call.portal, call.caller, key);
+            if (earlier) {
+                co_return invitation_response(call, *earlier);
+            }
+        }
+        InvitationPlan plan = co_await plan_invitation(call.portal, call.caller, addressee);
+        std::vector<Limit> charged = co_await charge_mail(call, plan.email);
+        std::optional<Invitation> invitation = co_await send_invitation(
+            call.portal, call.caller, addressee, message, prefers_async(call.request), key);
+        if (invitation) {
+            co_return invitation_response(call, *invitation);
+        }
+        call.portal.limiter.give_back(charged);   // another request was faster with this key: no mail of ours
+    }
+    throw still_running();
+}
+
+io::Task<Response> invite_contact(Call& call) {
+    const Addressee contact = addressee_of(call.parameters[0], false);
+    std::string path = "/api/v1/client-portal/contacts/" + std::to_string(contact.id) + "/invite";
+    Response response = co_await invite(call, contact, std::move(path));
+    co_return response;
+}
+
+io::Task<Response> invite_company(Call& call) {
+    const Addressee company = addressee_of(call.parameters[0], true);
+    std::string path = "/api/v1/client-portal/companies/" + std::to_string(company.id) + "/invite";
+    Response response = co_await invite(call, company, std::move(path));
+    co_return response;
+}
+
+io::Task<Response> get_invitation(Call& call) {
+    const std::optional<Uuid> id = Uuid::parse(call.parameters[0]);
+    if (!id) {
+        throw http::path_not_found();
+    }
+    Json invitation = co_await find_invitation(call.portal, call.caller, *id);
+    co_return http::json_response(200, invitation.dump());
+}
+
+// ---- POST and DELETE /token
+
+io::Task<Response> get_or_create_token(Call& call) {
+    auto input = PortalTokenInput::parse(call.body, call.request.header("content-type"));
+    auto key = IdempotencyKey::read(call.request, call.portal.secrets, "/api/v1/client-portal/token", call.body);
+    PortalToken token = co_await get_or_create_portal_token(call.portal, call.caller, input, std::move(key));
+    Json body = Json::object({
+        {"token", token.token},
+        {"url", portal_link(call.portal, token.token)},
+        {"expires_at", token.expires_at},
+    });
+    co_return http::json_response(200, body.dump());
+}
+
+io::Task<Response> revoke_tokens(Call& call) {
+    auto input = PortalTokenInput::parse(call.body, call.request.header("content-type"));
+    co_await revoke_portal_tokens(call.portal, call.caller, input.addressee);
+    co_return http::no_content();
+}
+
+using enum http::Method;
+constexpr auto group = Group::client_portal;
+constexpr auto surface = http::Surface::client_portal;
+constexpr auto limit = LimitClass::client_portal;
+
+constexpr Route routes[] = {
+    {get, "/api/v1/client-portal/config", group, surface, workspace_token, Scope::client_portal_read, limit,
+     Body::none, get_config},
+    {patch, "/api/v1/client-portal/config", group, surface, workspace_token, Scope::client_portal_write, limit,
+     Body::json, change_config},
+    {post, "/api/v1/client-portal/contacts/{contactId}/invite", group, surface, workspace_token,
+     Scope::client_portal_write, limit, Body::json, invite_contact},
+    {post, "/api/v1/client-portal/companies/{companyId}/invite", group, surface, workspace_token,
+     Scope::client_portal_write, limit, Body::json, invite_company},
+    {get, "/api/v1/client-portal/invitations/{id}", group, surface, workspace_token, Scope::client_portal_read,
+     limit, Body::none, get_invitation},
+    {post, "/api/v1/client-portal/token", group, surface, workspace_token, Scope::client_portal_write, limit,
+     Body::json, get_or_create_token},
+    {del, "/api/v1/client-portal/token", group, surface, workspace_token, Scope::client_portal_write, limit,
+     Body::json, revoke_tokens},
+};
+
+}  // namespace
+
+std::span<const Route> client_portal_routes() { return routes; }
+
+}  // namespace portal::api
