@@ -23,14 +23,14 @@ struct Request {
 };
 
 io::Task<Invitation> invite(Services& portal, Principal caller, Request request) {
-    InvitationPlan plan = co_await plan_invitation(portal, caller, request.addressee);
+    co_await plan_invitation(portal, caller, request.addressee);
     for (std::int64_t waited = 0; request.wait && !portal.helper.helper_id() && waited < line_wait; waited += 20) {
         io::Sleep pause = io::sleep(portal.loop, 20);
         co_await pause;
     }
     IdempotencyKey none;
-    std::optional<Invitation> made = co_await send_invitation(portal, caller, request.addressee, std::move(plan),
-                                                              std::move(request.message), !request.wait, none);
+    std::optional<Invitation> made = co_await send_invitation(
+        portal, caller, request.addressee, std::move(request.message), !request.wait, none);
     co_return *std::move(made);
 }
 
