@@ -112,7 +112,7 @@ const char* word(SendOutcome::Result result) {
 
 std::int64_t retry_delay(std::int64_t attempts) {
     constexpr std::array<std::int64_t, 6> seconds{10, 30, 120, 600, 1800, 3600};
-    constexpr std::int64_t last_attempt = 28;   // an hour apart from the sixth on: a day in all
+    constexpr std::int64_t last_attempt = 29;   // an hour apart from the sixth on: a day in all
     if (attempts >= last_attempt) {
         return 0;
     }
