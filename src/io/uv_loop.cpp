@@ -149,7 +149,8 @@ UvLoop::UvLoop(Log log) : log_(std::move(log)) {
 UvLoop::~UvLoop() {
     uv_close(reinterpret_cast<uv_handle_t*>(&before_wait_), nullptr);
     uv_close(reinterpret_cast<uv_handle_t*>(&after_events_), nullptr);
-    uv_run(&loop_, UV_RUN_NOWAIT);   // close callbacks
+    uv_run(&loop_, UV_RUN_NOWAIT);   // takes a stop() nobody waited for,
+    uv_run(&loop_, UV_RUN_NOWAIT);   // runs the close callbacks
     if (uv_loop_close(&loop_) != 0) {
         log(LogLevel::error, "loop: closed with handles left open");
     }
