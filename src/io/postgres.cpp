@@ -217,11 +217,11 @@ void Postgres::Pool::fail_waiting(const std::string& reason) noexcept {
 }
 
 void Postgres::Pool::unanswered(PostgresQuery& query, bool undone, const std::string& reason) noexcept {
-    bool repeatable = undone || query.statement.retry == Retry::read;
-    if (closed || !repeatable || query.repeated || query.deadline <= loop.now()) {
+    bool again = undone || (query.statement.retry == Retry::read && !query.repeated);
+    if (closed || !again || query.deadline <= loop.now()) {
         return fail(query, reason);
     }
-    query.repeated = true;
+    query.repeated = query.repeated || !undone;
     query.stage = PostgresQuery::Stage::waiting;
     waiting[queue_of(query)].push_front(&query);
     loop.post(*this);

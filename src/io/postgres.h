@@ -34,7 +34,8 @@ struct PostgresUnavailable : std::runtime_error {
 // The server refused the statement. `constraint` is the violated constraint's name where there is one; `message`
 // is a RAISEd text or the server's words (no parameters in it; never shown to a client unless our own RAISE made it).
 // What it refuses only for now is PostgresUnavailable instead: lock_timeout (55P03), statement_timeout (57014), no
-// resources (53...), going down (57P...), a standby after one try elsewhere (25006). Nothing has happened then.
+// resources (53...), going down (57P...). Nothing has happened then. What a standby refuses (25006) is tried on other
+// connections, the next host's first, until its deadline.
 struct PostgresError : std::runtime_error {
     PostgresError(std::string state, std::string constraint, std::string message)
         : std::runtime_error(state + ": " + message),

@@ -51,7 +51,8 @@ class ServerProcess {
 
 class PostgresServer {
   public:
-    // Copies a template cluster that is made once per build directory; started, trusting everybody.
+    // Copies a cluster that is made once per build directory; started, trusting everybody. Its only database is
+    // "postgres" (so CREATE DATABASE needs TEMPLATE postgres).
     explicit PostgresServer(std::vector<std::string> settings = {});
 
     void start();                   // returns when it answers
