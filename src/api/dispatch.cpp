@@ -107,7 +107,7 @@ http::Failure unexpected(const Call& call, const char* what) {
 
 io::Task<http::Response> dispatch(http::Request& request, Services& portal, Authenticator& authenticator,
                                   const Router& router, Groups groups) {
-    Call call{request, portal};
+    Call call{request, portal, {}, {}, {}, {}, {}};
     http::Response response;
     std::optional<http::Failure> failure;
     try {
@@ -119,8 +119,6 @@ io::Task<http::Response> dispatch(http::Request& request, Services& portal, Auth
     } catch (const http::BodyAborted&) {
         throw;
     } catch (const io::PostgresUnavailable&) {
-        failure = http::unavailable(1);
-    } catch (const io::RedisUnavailable&) {
         failure = http::unavailable(1);
     } catch (const io::PostgresError& error) {
         // 57014: cancelled by statement_timeout; 55P03: lock_timeout

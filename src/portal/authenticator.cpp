@@ -43,6 +43,7 @@ std::optional<std::string_view> bearer_token(std::optional<std::string_view> aut
 // goes away takes nothing from the others.
 struct Authenticator::Flight final : io::Completion, io::Posted {
     explicit Flight(Authenticator& owner_) : owner(owner_) {}
+    ~Flight() override;
 
     void completed() noexcept override { owner.loop_.post(*this); }
     void run() noexcept override;
@@ -87,6 +88,14 @@ class Authenticator::Landing {
     bool unavailable_ = false;
 };
 
+Authenticator::Flight::~Flight() {
+    for (Landing* landing : waiting) {
+        if (landing != nullptr) {
+            landing->flight_ = nullptr;
+        }
+    }
+}
+
 void Authenticator::Flight::run() noexcept {
     auto self = owner.flights_.extract(digest);
     const std::int64_t now = monotonic_ms();
@@ -96,7 +105,7 @@ void Authenticator::Flight::run() noexcept {
         owner.zone_.store_nobody(digest, generation, now);
     }
     for (std::size_t index = 0; index < waiting.size(); ++index) {
-        if (Landing* landing = waiting[index]) {
+        if (Landing* landing = std::exchange(waiting[index], nullptr)) {
             landing->flight_ = nullptr;
             landing->principal_ = principal;
             landing->unavailable_ = unavailable;
@@ -110,7 +119,7 @@ Authenticator::Authenticator(io::Loop& loop, io::Postgres& db, Zone& zone, const
     : loop_(loop), db_(db), zone_(zone), secrets_(secrets), limiter_(limiter) {
     touch_timer_ = loop.timer(
         [this] {
-            std::vector<std::string> ids;
+            std::vector<Uuid> ids;
             ids.swap(touched_);
             touching_ = write_last_used(std::move(ids));
             touching_.start();
@@ -226,10 +235,10 @@ void Authenticator::touch(const Principal& principal) {
     if (touched_.empty()) {
         touch_timer_->set(touch_interval);
     }
-    touched_.push_back(principal.token_id.text());
+    touched_.push_back(principal.token_id);
 }
 
-io::Task<void> Authenticator::write_last_used(std::vector<std::string> ids) {
+io::Task<void> Authenticator::write_last_used(std::vector<Uuid> ids) {
     try {
         co_await touch_last_used(db_, std::move(ids));
     } catch (const std::exception& error) {

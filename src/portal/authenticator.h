@@ -53,7 +53,7 @@ class Authenticator {
 
     io::Task<Authentication> refuse(std::string_view client_address);
     io::Task<void> read(Flight& flight);
-    io::Task<void> write_last_used(std::vector<std::string> ids);
+    io::Task<void> write_last_used(std::vector<Uuid> ids);
     void touch(const Principal& principal);
 
     io::Loop& loop_;
@@ -62,7 +62,7 @@ class Authenticator {
     const Secrets& secrets_;
     Limiter& limiter_;
     std::map<Digest, std::unique_ptr<Flight>> flights_;
-    std::vector<std::string> touched_;
+    std::vector<Uuid> touched_;
     std::unique_ptr<io::Timer> touch_timer_;
     io::Task<void> touching_;
 };

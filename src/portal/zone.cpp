@@ -43,7 +43,7 @@ void Zone::format(void* memory, std::size_t size) noexcept {
 
 bool Zone::recognises(const void* memory, std::size_t size) noexcept {
     const auto& header = *static_cast<const Header*>(memory);
-    return header.magic == zone_magic && header.layout == zone_layout && header.size == size;
+    return header.magic == zone_magic && header.layout == zone_layout && header.size <= size;
 }
 
 Zone::Zone(void* memory, ZoneLock& lock, Freshness freshness) noexcept

@@ -57,6 +57,7 @@ class Zone {
     // Lays out `size` zeroed bytes at `memory`, or adopts what format() left there earlier.
     // false: the memory holds something of another version.
     static void format(void* memory, std::size_t size) noexcept;
+    // Whether `memory` was laid out by this version; `size` is not less than format() was given.
     static bool recognises(const void* memory, std::size_t size) noexcept;
 
     Zone(void* memory, ZoneLock& lock, Freshness freshness) noexcept;

@@ -1,0 +1,702 @@
+/*
+ * The directives: their table and the setters of those that have a grammar
+ * of their own.
+ */
+
+#include "settings.h"
+
+#include <cstddef>
+
+#include "zone.h"
+
+
+static char *ngx_portal_postgres(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf) noexcept;
+static char *ngx_portal_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+    noexcept;
+static char *ngx_portal_origins(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf) noexcept;
+static char *ngx_portal_class(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+    noexcept;
+static char *ngx_portal_on_error(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf) noexcept;
+static char *ngx_portal_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+    noexcept;
+static char *ngx_portal_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+    noexcept;
+static char *ngx_portal_workspace(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf) noexcept;
+static char *ngx_portal_rate_limit(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf) noexcept;
+
+
+static constexpr ngx_uint_t  anywhere = NGX_HTTP_MAIN_CONF
+                                        | NGX_HTTP_SRV_CONF
+                                        | NGX_HTTP_LOC_CONF;
+
+
+ngx_command_t  ngx_portal_commands[] = {
+
+    { ngx_string("portal_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_portal_zone,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      nullptr },
+
+    { ngx_string("portal_postgres"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE123,
+      ngx_portal_postgres,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      nullptr },
+
+    { ngx_string("portal_redis"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
+      ngx_portal_redis,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      nullptr },
+
+    { ngx_string("portal_helper"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_portal_main_conf_t, helper),
+      nullptr },
+
+    { ngx_string("portal_secret_file"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_portal_main_conf_t, secret_file),
+      nullptr },
+
+    { ngx_string("portal_base_url"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_portal_main_conf_t, base_url),
+      nullptr },
+
+    { ngx_string("portal_token_prefix"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_portal_main_conf_t, token_prefix),
+      nullptr },
+
+    { ngx_string("portal_stale"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_portal_main_conf_t, stale),
+      nullptr },
+
+    { ngx_string("portal_cache"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_portal_main_conf_t, cache),
+      nullptr },
+
+    { ngx_string("portal_body_limit"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_portal_main_conf_t, body_limit),
+      nullptr },
+
+    { ngx_string("portal_invite_wait"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_portal_main_conf_t, invite_wait),
+      nullptr },
+
+    { ngx_string("portal_cors_credentials"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_portal_origins,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      nullptr },
+
+    { ngx_string("portal_logo_root"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_portal_main_conf_t, logo_root),
+      nullptr },
+
+    { ngx_string("portal_rate_limit_class"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE3,
+      ngx_portal_class,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      nullptr },
+
+    { ngx_string("portal_rate_limit_on_error"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE2,
+      ngx_portal_on_error,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      nullptr },
+
+    { ngx_string("portal_api"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_ANY,
+      ngx_portal_api,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      nullptr },
+
+    { ngx_string("portal_auth"),
+      anywhere|NGX_CONF_1MORE,
+      ngx_portal_auth,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      nullptr },
+
+    { ngx_string("portal_workspace"),
+      anywhere|NGX_CONF_TAKE1,
+      ngx_portal_workspace,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      nullptr },
+
+    { ngx_string("portal_rate_limit"),
+      anywhere|NGX_CONF_1MORE,
+      ngx_portal_rate_limit,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      nullptr },
+
+      ngx_null_command
+};
+
+
+static ngx_portal_main_conf_t *
+main_conf(ngx_conf_t *cf) noexcept
+{
+    return static_cast<ngx_portal_main_conf_t *>(
+               ngx_http_conf_get_module_main_conf(cf, ngx_portal_module));
+}
+
+
+static char *
+invalid(ngx_conf_t *cf, ngx_command_t *cmd, ngx_str_t *value,
+    const char *expected) noexcept
+{
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid parameter \"%V\" in \"%V\", expected %s",
+                       value, &cmd->name, expected);
+
+    return static_cast<char *>(NGX_CONF_ERROR);
+}
+
+
+/* NAME=N within bounds; false: another parameter, or the error is told */
+
+static bool
+number_parameter(ngx_str_t *value, std::string_view name, ngx_int_t low,
+    ngx_int_t high, ngx_int_t *out) noexcept
+{
+    std::string_view  text = ngx_portal_view(*value);
+
+    if (!text.starts_with(name)) {
+        return false;
+    }
+
+    *out = ngx_atoi(value->data + name.size(), value->len - name.size());
+
+    return *out >= low && *out <= high;
+}
+
+
+static char *
+ngx_portal_postgres(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) noexcept
+{
+    auto       *pmcf = static_cast<ngx_portal_main_conf_t *>(conf);
+    auto       *value = static_cast<ngx_str_t *>(cf->args->elts);
+    ngx_uint_t  i;
+
+    if (pmcf->postgres.data != nullptr) {
+        return const_cast<char *>("is duplicate");
+    }
+
+    pmcf->postgres = value[1];
+
+    for (i = 2; i < cf->args->nelts; i++) {
+        if (!number_parameter(&value[i], "lookup=", 1, 16,
+                              &pmcf->lookup_connections)
+            && !number_parameter(&value[i], "connections=", 1, 64,
+                                 &pmcf->connections))
+        {
+            return invalid(cf, cmd, &value[i],
+                           "\"lookup=1..16\" or \"connections=1..64\"");
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_portal_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) noexcept
+{
+    auto       *pmcf = static_cast<ngx_portal_main_conf_t *>(conf);
+    auto       *value = static_cast<ngx_str_t *>(cf->args->elts);
+    ngx_int_t   budget;
+    ngx_str_t   text;
+
+    if (pmcf->redis.data != nullptr) {
+        return const_cast<char *>("is duplicate");
+    }
+
+    pmcf->redis = value[1];
+
+    if (cf->args->nelts == 3) {
+
+        if (!ngx_portal_view(value[2]).starts_with("budget=")) {
+            return invalid(cf, cmd, &value[2], "\"budget=TIME\"");
+        }
+
+        text.data = value[2].data + 7;
+        text.len = value[2].len - 7;
+        budget = ngx_parse_time(&text, 0);
+
+        if (budget == NGX_ERROR || budget < 10 || budget > 10000) {
+            return invalid(cf, cmd, &value[2], "10ms to 10s");
+        }
+
+        pmcf->redis_budget = (ngx_msec_t) budget;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_portal_origins(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) noexcept
+{
+    auto       *pmcf = static_cast<ngx_portal_main_conf_t *>(conf);
+    auto       *value = static_cast<ngx_str_t *>(cf->args->elts);
+    ngx_str_t  *origin;
+    ngx_uint_t  i;
+
+    if (pmcf->credential_origins != NGX_CONF_UNSET_PTR) {
+        return const_cast<char *>("is duplicate");
+    }
+
+    pmcf->credential_origins = ngx_array_create(cf->pool, cf->args->nelts,
+                                                sizeof(ngx_str_t));
+    if (pmcf->credential_origins == nullptr) {
+        return static_cast<char *>(NGX_CONF_ERROR);
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        std::string_view  text = ngx_portal_view(value[i]);
+        size_t            host = text.find("://");
+
+        if (host == text.npos || text.find('/', host + 3) != text.npos) {
+            return invalid(cf, cmd, &value[i],
+                           "an origin like \"https://app.example.com\"");
+        }
+
+        origin = static_cast<ngx_str_t *>(
+                     ngx_array_push(pmcf->credential_origins));
+        if (origin == nullptr) {
+            return static_cast<char *>(NGX_CONF_ERROR);
+        }
+
+        *origin = value[i];
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static const portal::Policy *
+known_class(std::string_view name) noexcept
+{
+    for (const portal::Policy *policy : { &portal::limits::bad_token,
+                                          &portal::limits::restricted,
+                                          &portal::limits::client_portal,
+                                          &portal::limits::standard,
+                                          &portal::limits::invitation_mail })
+    {
+        if (policy->name == name) {
+            return policy;
+        }
+    }
+
+    return nullptr;
+}
+
+
+static constexpr char  classes[] = "\"bad-token\", \"restricted\", "
+                                   "\"client-portal\", \"default\" or "
+                                   "\"mail\"";
+
+
+/* the override of a class, made from its default when it is the first */
+
+static portal::Policy &
+override_of(ngx_portal_main_conf_t *pmcf, const portal::Policy &known)
+{
+    auto  &policies = pmcf->product->policies;
+
+    for (auto &policy : policies) {
+        if (policy.name == known.name) {
+            return policy;
+        }
+    }
+
+    return policies.emplace_back(known);
+}
+
+
+/* N and WINDOW of portal_rate_limit and portal_rate_limit_class */
+
+static bool
+parse_rate(ngx_str_t *number, ngx_str_t *time, portal::Policy &policy)
+    noexcept
+{
+    ngx_int_t  quota, window;
+
+    quota = ngx_atoi(number->data, number->len);
+    window = ngx_parse_time(time, 1);
+
+    if (quota < 1 || quota > 10000000 || window == NGX_ERROR || window < 1
+        || window > 86400)
+    {
+        return false;
+    }
+
+    policy.quota = (uint32_t) quota;
+    policy.window = (uint32_t) window;
+
+    return true;
+}
+
+
+static char *
+ngx_portal_class(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) noexcept try
+{
+    auto  *pmcf = static_cast<ngx_portal_main_conf_t *>(conf);
+    auto  *value = static_cast<ngx_str_t *>(cf->args->elts);
+
+    const portal::Policy  *known;
+
+    known = known_class(ngx_portal_view(value[1]));
+    if (known == nullptr) {
+        return invalid(cf, cmd, &value[1], classes);
+    }
+
+    if (!parse_rate(&value[2], &value[3], override_of(pmcf, *known))) {
+        return invalid(cf, cmd, &value[2],
+                       "1 to 10000000 per 1s to 1d, as in \"60 60s\"");
+    }
+
+    return NGX_CONF_OK;
+
+} catch (...) {
+    return const_cast<char *>("needs more memory than there is");
+}
+
+
+static char *
+ngx_portal_on_error(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) noexcept
+try
+{
+    auto  *pmcf = static_cast<ngx_portal_main_conf_t *>(conf);
+    auto  *value = static_cast<ngx_str_t *>(cf->args->elts);
+
+    std::string_view       choice = ngx_portal_view(value[2]);
+    const portal::Policy  *known;
+
+    known = known_class(ngx_portal_view(value[1]));
+    if (known == nullptr) {
+        return invalid(cf, cmd, &value[1], classes);
+    }
+
+    if (choice != "allow" && choice != "deny") {
+        return invalid(cf, cmd, &value[2], "\"allow\" or \"deny\"");
+    }
+
+    override_of(pmcf, *known).on_error =
+        choice == "deny" ? portal::Policy::OnError::deny
+                         : portal::Policy::OnError::degrade;
+
+    return NGX_CONF_OK;
+
+} catch (...) {
+    return const_cast<char *>("needs more memory than there is");
+}
+
+
+static char *
+ngx_portal_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) noexcept
+{
+    auto  *plcf = static_cast<ngx_portal_loc_conf_t *>(conf);
+    auto  *value = static_cast<ngx_str_t *>(cf->args->elts);
+
+    ngx_uint_t  i, group;
+
+    static constexpr struct {
+        std::string_view    name;
+        portal::api::Group  group;
+    } known[] = {
+        { "sessions",       portal::api::Group::sessions },
+        { "portal",         portal::api::Group::portal },
+        { "client-portal",  portal::api::Group::client_portal },
+        { "management",     portal::api::Group::management },
+    };
+
+    if (plcf->groups != 0) {
+        return const_cast<char *>("is duplicate");
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        for (group = 0; group < 4; group++) {
+            if (known[group].name == ngx_portal_view(value[i])) {
+                plcf->groups |= portal::api::group_bit(known[group].group);
+                break;
+            }
+        }
+
+        if (group == 4) {
+            return invalid(cf, cmd, &value[i],
+                           "\"sessions\", \"portal\", \"client-portal\" or "
+                           "\"management\"");
+        }
+    }
+
+    if (plcf->groups == 0) {
+        plcf->groups = portal::api::default_groups;
+    }
+
+    main_conf(cf)->used = 1;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_portal_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) noexcept try
+{
+    auto  *plcf = static_cast<ngx_portal_loc_conf_t *>(conf);
+    auto  *value = static_cast<ngx_str_t *>(cf->args->elts);
+
+    ngx_uint_t  i;
+
+    if (plcf->auth_set) {
+        return const_cast<char *>("is duplicate");
+    }
+
+    plcf->auth_set = 1;
+
+    if (ngx_portal_view(value[1]) == "off") {
+        return cf->args->nelts == 2
+                   ? NGX_CONF_OK
+                   : invalid(cf, cmd, &value[2], "nothing after \"off\"");
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        std::string_view  text = ngx_portal_view(value[i]);
+
+        if (text == "customer") {
+            plcf->kinds |= portal::api::only(portal::Kind::customer);
+
+        } else if (text == "member") {
+            plcf->kinds |= portal::api::only(portal::Kind::member);
+
+        } else if (text == "workspace") {
+            plcf->kinds |= portal::api::only(portal::Kind::workspace);
+
+        } else if (text == "portal") {
+            plcf->kinds |= portal::api::only(portal::Kind::portal);
+
+        } else if (text == "any") {
+            plcf->kinds |= ngx_portal_any_kind;
+
+        } else if (text.starts_with("scope=")) {
+            auto  scope = portal::parse_scope(text.substr(6));
+
+            if (!scope) {
+                return invalid(cf, cmd, &value[i], "a known scope, as in "
+                               "\"scope=client_portal:read\"");
+            }
+
+            plcf->scopes |= (uint32_t) *scope;
+
+        } else {
+            return invalid(cf, cmd, &value[i],
+                           "\"customer\", \"member\", \"workspace\", "
+                           "\"portal\", \"any\", \"off\" or \"scope=\"");
+        }
+    }
+
+    if (plcf->kinds == 0) {
+        return invalid(cf, cmd, &value[1], "whom to let in beside the scope");
+    }
+
+    main_conf(cf)->used = 1;
+
+    return NGX_CONF_OK;
+
+} catch (...) {
+    return const_cast<char *>("needs more memory than there is");
+}
+
+
+static char *
+ngx_portal_workspace(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) noexcept
+{
+    auto  *plcf = static_cast<ngx_portal_loc_conf_t *>(conf);
+    auto  *value = static_cast<ngx_str_t *>(cf->args->elts);
+
+    if (plcf->workspace != nullptr || plcf->any_workspace != NGX_CONF_UNSET) {
+        return const_cast<char *>("is duplicate");
+    }
+
+    if (ngx_portal_view(value[1]) == "any") {
+        plcf->any_workspace = 1;
+        return NGX_CONF_OK;
+    }
+
+    if (value[1].len == 0) {
+        return invalid(cf, cmd, &value[1], "a slug, a variable, or \"any\"");
+    }
+
+    ngx_http_compile_complex_value_t  ccv;
+
+    ngx_memzero(&ccv, sizeof(ccv));
+
+    plcf->workspace = static_cast<ngx_http_complex_value_t *>(
+        ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t)));
+    if (plcf->workspace == nullptr) {
+        return static_cast<char *>(NGX_CONF_ERROR);
+    }
+
+    ccv.cf = cf;
+    ccv.value = &value[1];
+    ccv.complex_value = plcf->workspace;
+
+    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        return static_cast<char *>(NGX_CONF_ERROR);
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* portal_rate_limit N WINDOW [key=...] [name=...] [on_error=...] | off */
+
+static char *
+ngx_portal_rate_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+    noexcept try
+{
+    auto  *plcf = static_cast<ngx_portal_loc_conf_t *>(conf);
+    auto  *value = static_cast<ngx_str_t *>(cf->args->elts);
+    auto  *pmcf = main_conf(cf);
+
+    ngx_uint_t           i;
+    ngx_portal_limit_t   limit{};
+    ngx_portal_limit_t  *slot;
+    std::string          name;
+
+    if (ngx_portal_view(value[1]) == "off" && cf->args->nelts == 2) {
+        if (plcf->limits != nullptr || plcf->no_limits != NGX_CONF_UNSET) {
+            return const_cast<char *>("is duplicate");
+        }
+
+        plcf->no_limits = 1;
+        return NGX_CONF_OK;
+    }
+
+    if (plcf->no_limits != NGX_CONF_UNSET) {
+        return const_cast<char *>("is off here already");
+    }
+
+    if (cf->args->nelts < 3 || !parse_rate(&value[1], &value[2], limit.policy))
+    {
+        return invalid(cf, cmd, &value[1],
+                       "1 to 10000000 per 1s to 1d, as in \"100 60s\", or "
+                       "\"off\"");
+    }
+
+    limit.key = ngx_portal_limit_t::principal;
+    limit.policy.on_error = portal::Policy::OnError::degrade;
+
+    for (i = 3; i < cf->args->nelts; i++) {
+        std::string_view  text = ngx_portal_view(value[i]);
+
+        if (text == "key=principal") {
+            limit.key = ngx_portal_limit_t::principal;
+
+        } else if (text == "key=customer") {
+            limit.key = ngx_portal_limit_t::customer;
+
+        } else if (text == "key=workspace") {
+            limit.key = ngx_portal_limit_t::workspace;
+
+        } else if (text == "key=address") {
+            limit.key = ngx_portal_limit_t::address;
+
+        } else if (text.starts_with("name=") && text.size() > 5
+                   && text.find_first_of("\"\\; ,") == text.npos)
+        {
+            name = text.substr(5);
+
+        } else if (text == "on_error=allow") {
+            limit.policy.on_error = portal::Policy::OnError::degrade;
+
+        } else if (text == "on_error=deny") {
+            limit.policy.on_error = portal::Policy::OnError::deny;
+
+        } else {
+            return invalid(cf, cmd, &value[i],
+                           "\"key=principal|customer|workspace|address\", "
+                           "\"name=NAME\" or \"on_error=allow|deny\"");
+        }
+    }
+
+    if (plcf->limits == nullptr) {
+        plcf->limits = ngx_array_create(cf->pool, 2,
+                                        sizeof(ngx_portal_limit_t));
+        if (plcf->limits == nullptr) {
+            return static_cast<char *>(NGX_CONF_ERROR);
+        }
+    }
+
+    if (plcf->limits->nelts == 4) {
+        return const_cast<char *>("is given more than four times here");
+    }
+
+    /* limits of one name share their counters, whatever the location */
+
+    if (name.empty()) {
+        name = "site-" + ngx_portal_string(value[1]) + "-"
+               + ngx_portal_string(value[2]);
+    }
+
+    if (known_class(name) != nullptr) {
+        return const_cast<char *>("has the name of a class of the API");
+    }
+
+    limit.policy.name = pmcf->product->names.emplace_back(std::move(name));
+
+    slot = static_cast<ngx_portal_limit_t *>(ngx_array_push(plcf->limits));
+    if (slot == nullptr) {
+        return static_cast<char *>(NGX_CONF_ERROR);
+    }
+
+    *slot = limit;
+    pmcf->used = 1;
+
+    return NGX_CONF_OK;
+
+} catch (...) {
+    return const_cast<char *>("needs more memory than there is");
+}

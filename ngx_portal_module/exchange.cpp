@@ -1,0 +1,630 @@
+#include "exchange.h"
+
+#include <new>
+#include <optional>
+
+#include "api/dispatch.h"
+#include "context.h"
+#include "worker.h"
+
+
+namespace {
+
+
+class exchange_t final : public portal::http::Request,
+                         private portal::io::Completion,
+                         private portal::io::Posted,
+                         private ngx_portal_live
+{
+
+public:
+    explicit exchange_t(ngx_http_request_t *r);
+
+    ngx_int_t start(portal::api::Groups groups);
+
+    std::optional<std::string_view> header(std::string_view name) const
+        override;
+    portal::io::Task<std::string> read_body(std::size_t limit) override;
+
+    static void cleanup(void *data) noexcept;
+
+private:
+    /* suspends a coroutine until the body is there, too large, or gone */
+    struct body_t {
+        exchange_t &exchange;
+
+        bool await_ready() const noexcept
+        {
+            return exchange.body_state_ != reading;
+        }
+
+        void await_suspend(std::coroutine_handle<> waiting) const noexcept
+        {
+            exchange.body_waiter_ = waiting;
+        }
+
+        void await_resume() const
+        {
+            if (exchange.body_state_ == too_large) {
+                throw portal::http::BodyTooLarge();
+            }
+
+            if (exchange.body_state_ == aborted) {
+                throw portal::http::BodyAborted();
+            }
+        }
+    };
+
+    void completed() noexcept override;
+    void run() noexcept override;
+    void cancel() noexcept override;
+
+    void wait_for_client() noexcept;
+    ngx_int_t finish() noexcept;
+    ngx_int_t send(const portal::http::Response &response) noexcept;
+    ngx_int_t send_headers(const portal::http::Response &response) noexcept;
+
+    void begin_body(std::size_t limit) noexcept;
+    void take_buffers() noexcept;
+    static void on_body(ngx_http_request_t *r) noexcept;
+    static void on_body_readable(ngx_http_request_t *r) noexcept;
+
+    enum body_state_e { unread, reading, complete, too_large, aborted };
+
+    ngx_http_request_t                        *r_;
+    portal::http::Response                     response_;
+    std::string                                body_;
+    std::size_t                                body_limit_ = 0;
+    body_state_e                               body_state_ = unread;
+    ngx_int_t                                  body_error_ = 0;
+    std::coroutine_handle<>                    body_waiter_;
+    bool                                       suspended_ = false;
+    portal::io::Task<portal::http::Response>   task_;   /* refers to the rest */
+};
+
+
+portal::http::Method
+method_of(ngx_http_request_t *r) noexcept
+{
+    switch (r->method) {
+    case NGX_HTTP_GET:      return portal::http::Method::get;
+    case NGX_HTTP_HEAD:     return portal::http::Method::head;
+    case NGX_HTTP_POST:     return portal::http::Method::post;
+    case NGX_HTTP_PUT:      return portal::http::Method::put;
+    case NGX_HTTP_PATCH:    return portal::http::Method::patch;
+    case NGX_HTTP_DELETE:   return portal::http::Method::del;
+    case NGX_HTTP_OPTIONS:  return portal::http::Method::options;
+    }
+
+    return portal::http::Method::other;
+}
+
+
+/* nginx 1.22 knows no reason phrase for these */
+
+ngx_str_t
+status_line_of(int status) noexcept
+{
+    switch (status) {
+    case 422:  return ngx_string("422 Unprocessable Entity");
+    }
+
+    return ngx_null_string;
+}
+
+
+exchange_t::exchange_t(ngx_http_request_t *r)
+    : r_(r)
+{
+    ngx_str_t  id;
+
+    method = method_of(r);
+    path = ngx_portal_view(r->uri);
+    query = ngx_portal_view(r->args);
+    client_address = ngx_portal_view(r->connection->addr_text);
+
+    if (ngx_portal_request_id(r, &id) == NGX_OK) {
+        request_id = ngx_portal_view(id);
+    }
+}
+
+
+ngx_int_t
+exchange_t::start(portal::api::Groups groups)
+{
+    auto  *worker = ngx_portal_this_worker;
+
+    task_ = portal::api::dispatch(*this, worker->services,
+                                  worker->authenticator, ngx_portal_router(),
+                                  groups);
+    task_.start(this);
+
+    if (task_.done()) {
+        return finish();
+    }
+
+    suspended_ = true;
+    r_->main->count++;
+
+    if (body_state_ != reading) {
+        wait_for_client();
+    }
+
+    return NGX_DONE;
+}
+
+
+/* a client that leaves while a backend is asked ends its request */
+
+void
+exchange_t::wait_for_client() noexcept
+{
+    ngx_connection_t  *c = r_->connection;
+
+    r_->read_event_handler = r_->discard_body
+                                 ? ngx_http_discarded_request_body_handler
+                                 : ngx_http_test_reading;
+    r_->write_event_handler = ngx_http_request_empty_handler;
+
+    if (c->read->ready && !c->read->posted) {
+        /* edge-triggered: the end of the stream may have come already */
+        ngx_post_event(c->read, &ngx_posted_events);
+    }
+}
+
+
+/* called from the final suspension: the frame is still running */
+
+void
+exchange_t::completed() noexcept
+{
+    if (suspended_) {
+        ngx_portal_this_worker->loop.post(*this);
+    }
+}
+
+
+void
+exchange_t::run() noexcept
+{
+    ngx_int_t            rc;
+    ngx_connection_t    *c = r_->connection;
+    ngx_http_request_t  *r = r_;
+
+    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, c->log, 0, "portal: route returned");
+
+    rc = finish();
+
+    /* this object may be gone after the next line */
+
+    ngx_http_finalize_request(r, rc);
+    ngx_http_run_posted_requests(c);
+}
+
+
+void
+exchange_t::cancel() noexcept
+{
+    task_.reset();
+}
+
+
+ngx_int_t
+exchange_t::finish() noexcept try
+{
+    ngx_int_t  rc;
+
+    response_ = task_.result();
+
+    if (body_state_ != complete) {
+        rc = ngx_http_discard_request_body(r_);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    return send(response_);
+
+} catch (const portal::http::BodyAborted &) {
+    return body_error_;
+
+} catch (const std::exception &error) {
+    ngx_log_error(NGX_LOG_ERR, r_->connection->log, 0,
+                  "portal: answer could not be made: %s", error.what());
+    return NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+ngx_int_t
+exchange_t::send(const portal::http::Response &response) noexcept
+{
+    ngx_int_t     rc;
+    ngx_buf_t    *b;
+    ngx_chain_t   out;
+
+    rc = send_headers(response);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r_->header_only) {
+        return rc;
+    }
+
+    b = static_cast<ngx_buf_t *>(ngx_calloc_buf(r_->pool));
+    if (b == nullptr) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* the text lives in this exchange, which lives as long as the request */
+
+    if (!response.body.empty()) {
+        b->pos = ngx_portal_str(response.body).data;
+        b->last = b->pos + response.body.size();
+        b->memory = 1;
+    }
+
+    b->last_buf = (r_ == r_->main);
+    b->last_in_chain = 1;
+
+    out.buf = b;
+    out.next = nullptr;
+
+    return ngx_http_output_filter(r_, &out);
+}
+
+
+ngx_int_t
+exchange_t::send_headers(const portal::http::Response &response) noexcept
+{
+    static const struct {
+        ngx_str_t  name;
+        ngx_str_t  value;
+    } always[] = {
+        { ngx_string("X-Content-Type-Options"), ngx_string("nosniff") },
+        { ngx_string("Cache-Control"), ngx_string("no-store") },
+        { ngx_string("Referrer-Policy"), ngx_string("no-referrer") },
+    };
+
+    r_->headers_out.status = response.status;
+    r_->headers_out.status_line = status_line_of(response.status);
+    r_->headers_out.content_length_n = (off_t) response.body.size();
+    r_->disable_not_modified = 1;   /* the route has looked at that itself */
+
+    if (!response.body.empty()) {
+        r_->headers_out.content_type = ngx_portal_str(response.content_type);
+        r_->headers_out.content_type_len = response.content_type.size();
+
+    } else if (response.status == NGX_HTTP_NO_CONTENT
+               || response.status == NGX_HTTP_NOT_MODIFIED)
+    {
+        r_->headers_out.content_length_n = -1;
+        r_->header_only = 1;
+    }
+
+    if (ngx_portal_add_header(r_, ngx_string("X-Request-ID"),
+                              ngx_portal_str(request_id))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    for (auto &each : always) {
+        if (ngx_portal_add_header(r_, each.name, each.value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    for (auto &each : response.headers) {
+        if (ngx_portal_add_header(r_, ngx_portal_str(each.name),
+                                  ngx_portal_str(each.value))
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_http_send_header(r_);
+}
+
+
+std::optional<std::string_view>
+exchange_t::header(std::string_view name) const
+{
+    const ngx_str_t  *value;
+
+    value = ngx_portal_find_header(r_, name);
+
+    if (value == nullptr) {
+        return std::nullopt;
+    }
+
+    return ngx_portal_view(*value);
+}
+
+
+portal::io::Task<std::string>
+exchange_t::read_body(std::size_t limit)
+{
+    begin_body(limit);
+
+    co_await body_t{*this};
+
+    co_return std::move(body_);
+}
+
+
+void
+exchange_t::begin_body(std::size_t limit) noexcept
+{
+    ngx_int_t  rc;
+
+    body_limit_ = limit;
+
+    if (r_->headers_in.content_length_n > (off_t) limit) {
+        body_state_ = too_large;
+        return;
+    }
+
+    body_state_ = reading;
+
+    if (r_->request_body != nullptr) {
+
+        /* an earlier phase or a parent has read it */
+
+        body_state_ = complete;
+        take_buffers();
+        return;
+    }
+
+    /* unbuffered, so that a chunked body is counted as it comes */
+
+    r_->request_body_no_buffering = 1;
+
+    rc = ngx_http_read_client_request_body(r_, on_body);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        body_state_ = aborted;
+        body_error_ = rc;
+        return;
+    }
+
+    if (body_state_ == reading) {
+        r_->read_event_handler = on_body_readable;
+        r_->write_event_handler = ngx_http_request_empty_handler;
+    }
+}
+
+
+/* called before ngx_http_read_client_request_body() returns */
+
+void
+exchange_t::on_body(ngx_http_request_t *r) noexcept
+{
+    auto  *exchange = static_cast<exchange_t *>(
+                          ngx_portal_get_context(r)->exchange);
+
+    /* the reference we hold is our own */
+
+    r->main->count--;
+
+    exchange->take_buffers();
+
+    if (exchange->body_state_ == reading && !r->reading_body) {
+        exchange->body_state_ = complete;
+    }
+}
+
+
+void
+exchange_t::take_buffers() noexcept
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    for (cl = r_->request_body ? r_->request_body->bufs : nullptr;
+         cl != nullptr;
+         cl = cl->next)
+    {
+        b = cl->buf;
+
+        if (!ngx_buf_in_memory(b)) {
+
+            /* in a temporary file: an earlier reader found it that large */
+
+            if (ngx_buf_size(b) != 0) {
+                body_state_ = too_large;
+            }
+
+            continue;
+        }
+
+        if (body_.size() + (b->last - b->pos) > body_limit_) {
+            body_state_ = too_large;
+
+        } else {
+            body_.append(reinterpret_cast<char *>(b->pos), b->last - b->pos);
+        }
+
+        b->pos = b->last;
+    }
+
+    if (r_->request_body && r_->request_body_no_buffering) {
+        r_->request_body->bufs = nullptr;
+    }
+}
+
+
+void
+exchange_t::on_body_readable(ngx_http_request_t *r) noexcept
+{
+    ngx_int_t          rc;
+    ngx_connection_t  *c = r->connection;
+
+    auto  *exchange = static_cast<exchange_t *>(
+                          ngx_portal_get_context(r)->exchange);
+
+    if (c->read->timedout) {
+        c->timedout = 1;
+        ngx_http_finalize_request(r, NGX_HTTP_REQUEST_TIME_OUT);
+        ngx_http_run_posted_requests(c);
+        return;
+    }
+
+    rc = ngx_http_read_unbuffered_request_body(r);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        ngx_http_finalize_request(r, rc);
+        ngx_http_run_posted_requests(c);
+        return;
+    }
+
+    exchange->take_buffers();
+
+    if (exchange->body_state_ == reading) {
+
+        if (rc == NGX_AGAIN || r->reading_body) {
+            return;
+        }
+
+        exchange->body_state_ = complete;
+    }
+
+    exchange->wait_for_client();
+    std::exchange(exchange->body_waiter_, {}).resume();
+}
+
+
+void
+exchange_t::cleanup(void *data) noexcept
+{
+    auto  *exchange = static_cast<exchange_t *>(data);
+
+    exchange->~exchange_t();
+}
+
+
+}
+
+
+ngx_int_t
+ngx_portal_api_handler(ngx_http_request_t *r) noexcept try
+{
+    void                   *memory;
+    exchange_t             *exchange;
+    ngx_http_cleanup_t     *cln;
+    ngx_portal_context_t   *ctx;
+    ngx_portal_loc_conf_t  *plcf;
+
+    if (ngx_portal_this_worker == nullptr) {
+        return NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
+
+    plcf = static_cast<ngx_portal_loc_conf_t *>(
+               ngx_http_get_module_loc_conf(r, ngx_portal_module));
+
+    ctx = ngx_portal_get_context(r);
+    if (ctx == nullptr) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    memory = ngx_palloc(r->pool, sizeof(exchange_t));
+    if (memory == nullptr) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == nullptr) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    exchange = new (memory) exchange_t(r);
+
+    cln->handler = exchange_t::cleanup;
+    cln->data = exchange;
+    ctx->exchange = exchange;
+
+    return exchange->start(plcf->groups);
+
+} catch (const std::exception &error) {
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "portal: request could not be started: %s", error.what());
+    return NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+ngx_int_t
+ngx_portal_add_header(ngx_http_request_t *r, ngx_str_t name, ngx_str_t value)
+    noexcept
+{
+    ngx_table_elt_t  *h;
+
+    h = static_cast<ngx_table_elt_t *>(
+            ngx_list_push(&r->headers_out.headers));
+    if (h == nullptr) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->hash = 1;
+    h->key = name;
+    h->value = value;
+
+    return NGX_OK;
+}
+
+
+const ngx_str_t *
+ngx_portal_find_header(ngx_http_request_t *r, std::string_view name) noexcept
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    if (name == "authorization") {
+        return r->headers_in.authorization
+                   ? &r->headers_in.authorization->value : nullptr;
+    }
+
+    /* the list of a request without headers (HTTP/0.9) is all zeroes */
+
+    part = &r->headers_in.headers.part;
+
+    for ( /* void */ ; part != nullptr; part = part->next) {
+        h = static_cast<ngx_table_elt_t *>(part->elts);
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].key.len == name.size()
+                && ngx_memcmp(h[i].lowcase_key, name.data(), name.size()) == 0)
+            {
+                return &h[i].value;
+            }
+        }
+    }
+
+    return nullptr;
+}
+
+
+ngx_int_t
+ngx_portal_request_id(ngx_http_request_t *r, ngx_str_t *id) noexcept try
+{
+    u_char                 bytes[16];
+    ngx_portal_context_t  *ctx;
+
+    ctx = ngx_portal_get_context(r);
+    if (ctx == nullptr) {
+        return NGX_ERROR;
+    }
+
+    if (ctx->request_id[0] == '\0') {
+        portal::random_bytes(bytes, sizeof(bytes));
+        (void) ngx_hex_dump(ctx->request_id, bytes, sizeof(bytes));
+    }
+
+    id->data = ctx->request_id;
+    id->len = sizeof(ctx->request_id);
+
+    return NGX_OK;
+
+} catch (...) {
+    return NGX_ERROR;
+}

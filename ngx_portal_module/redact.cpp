@@ -1,0 +1,151 @@
+#include "redact.h"
+
+#include "context.h"
+#include "http/request.h"
+#include "worker.h"
+
+
+static constexpr std::string_view  link_path = "/client-portal/";
+
+
+static bool
+is_credential(std::string_view name)
+{
+    std::string  decoded = portal::http::percent_decode(name, true);
+
+    return decoded == "customer_session_token"
+           || decoded == "member_session_token"
+           || decoded == "ticket";
+}
+
+
+/* overwrites what is one; `first` gets the first such value */
+
+static void
+overwrite(u_char *data, size_t len, std::string *first)
+{
+    if (first != nullptr && first->empty()) {
+        first->assign(reinterpret_cast<char *>(data), len);
+    }
+
+    ngx_memset(data, 'x', len);
+}
+
+
+/* in "name=value&name=value" */
+
+static void
+redact_arguments(u_char *data, size_t len, std::string *first)
+{
+    size_t            equals, end, begin = 0;
+    std::string_view  text(reinterpret_cast<char *>(data), len);
+
+    while (begin < len) {
+        end = ngx_min(text.find_first_of("&# ", begin), len);
+        equals = text.substr(begin, end - begin).find('=');
+
+        if (equals != text.npos
+            && is_credential(text.substr(begin, equals)))
+        {
+            equals += begin + 1;
+            overwrite(data + equals, end - equals, first);
+        }
+
+        begin = end + 1;
+    }
+}
+
+
+/* in a whole URL, or a path and its query, or a request line */
+
+static void
+redact_url(ngx_str_t *url, std::string *first)
+{
+    size_t            at, end, question;
+    std::string_view  text;
+
+    if (url->len == 0) {
+        return;
+    }
+
+    text = ngx_portal_view(*url);
+    question = ngx_min(text.find('?'), url->len);
+
+    at = text.substr(0, question).find(link_path);
+
+    if (at != text.npos
+        && !text.substr(0, at).ends_with("/api/v1"))
+    {
+        at += link_path.size();
+        end = ngx_min(text.find_first_of("/?# ", at), url->len);
+
+        if (end - at >= 20) {
+            overwrite(url->data + at, end - at, first);
+        }
+    }
+
+    if (question < url->len) {
+        redact_arguments(url->data + question + 1, url->len - question - 1,
+                         first);
+    }
+}
+
+
+ngx_int_t
+ngx_portal_redact_handler(ngx_http_request_t *r) noexcept try
+{
+    std::string            credential;
+    ngx_portal_context_t  *ctx;
+
+    if (r != r->main || r->internal || ngx_portal_this_worker == nullptr) {
+        return NGX_DECLINED;
+    }
+
+    /*
+     * the request line, its URI and its arguments share their bytes in most
+     * requests, and do not in HTTP/2 and where the URI was decoded: the first
+     * of them that still has the credential gives it
+     */
+
+    redact_url(&r->unparsed_uri, &credential);
+    redact_url(&r->request_line, &credential);
+    redact_url(&r->uri, &credential);
+
+    if (r->args.len != 0) {
+        redact_arguments(r->args.data, r->args.len, &credential);
+    }
+
+    if (r->headers_in.referer != nullptr) {
+        redact_url(&r->headers_in.referer->value, nullptr);
+    }
+
+    if (credential.empty()) {
+        return NGX_DECLINED;
+    }
+
+    /* kept, decoded, for the page that was asked with it */
+
+    ctx = ngx_portal_get_context(r);
+    if (ctx == nullptr) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    credential = portal::http::percent_decode(credential, true);
+
+    ctx->credential.data = static_cast<u_char *>(
+                               ngx_pnalloc(r->pool, credential.size()));
+    if (ctx->credential.data == nullptr) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_memcpy(ctx->credential.data, credential.data(), credential.size());
+    ctx->credential.len = credential.size();
+
+    return NGX_DECLINED;
+
+} catch (...) {
+
+    /* out of memory half-way: rather no answer than a token in the log */
+
+    return NGX_HTTP_INTERNAL_SERVER_ERROR;
+}

@@ -1,0 +1,190 @@
+#include "worker.h"
+
+
+ngx_portal_worker  *ngx_portal_this_worker;
+
+
+std::optional<portal::CachedConfig>
+ngx_portal_config_cache::find(const portal::Uuid &workspace, bool stale)
+{
+    portal::CachedConfig  config;
+
+    if (!zone_.find_config(workspace, portal::monotonic_ms(), stale, config)) {
+        return std::nullopt;
+    }
+
+    return config;
+}
+
+
+std::uint64_t
+ngx_portal_config_cache::generation()
+{
+    return zone_.generation();
+}
+
+
+void
+ngx_portal_config_cache::store(const portal::Uuid &workspace,
+    const portal::CachedConfig &config, std::uint64_t generation)
+{
+    zone_.store_config(workspace, config, generation, portal::monotonic_ms());
+}
+
+
+void
+ngx_portal_config_cache::bump(const portal::Uuid &id)
+{
+    zone_.bump(id);
+}
+
+
+std::optional<portal::Uuid>
+ngx_portal_no_helper::helper_id() const
+{
+    return std::nullopt;
+}
+
+
+portal::io::Task<portal::SendOutcome>
+ngx_portal_no_helper::send_now(portal::Uuid, std::int64_t)
+{
+    co_return portal::SendOutcome{};
+}
+
+
+ngx_portal_live::ngx_portal_live() noexcept
+{
+    link.owner = this;
+    ngx_queue_insert_tail(&ngx_portal_this_worker->live, &link.queue);
+}
+
+
+ngx_portal_live::~ngx_portal_live()
+{
+    ngx_queue_remove(&link.queue);
+}
+
+
+static portal::Freshness
+freshness_of(const ngx_portal_main_conf_t &pmcf) noexcept
+{
+    portal::Freshness  freshness;
+
+    freshness.with_beat = (std::int64_t) pmcf.cache;
+    freshness.stale = (std::int64_t) pmcf.stale;
+
+    return freshness;
+}
+
+
+static ngx_slab_pool_t *
+slab_of(ngx_shm_zone_t *zone) noexcept
+{
+    return reinterpret_cast<ngx_slab_pool_t *>(zone->shm.addr);
+}
+
+
+static std::unique_ptr<portal::HelperClient>
+make_helper(ngx_portal_event_loop &loop, portal::Zone &zone,
+    const ngx_str_t &path)
+{
+    if (path.len == 0) {
+        return std::make_unique<ngx_portal_no_helper>();
+    }
+
+    return std::make_unique<portal::HelperLink>(loop, ngx_portal_string(path),
+        portal::HelperLink::Callbacks{
+            [&zone] { zone.beat(portal::monotonic_ms()); },
+            [&zone](const portal::Uuid &id) { zone.bump(id); },
+            [&zone] { zone.bump_all(); },
+        });
+}
+
+
+ngx_portal_worker::ngx_portal_worker(const ngx_portal_product_t &product,
+    ngx_portal_main_conf_t &pmcf)
+    : lock(slab_of(pmcf.zone)->mutex),
+      zone(ngx_portal_zone_memory(pmcf.zone), lock, freshness_of(pmcf)),
+      postgres(loop, product.postgres),
+      redis(product.redis
+                ? std::make_unique<portal::io::Redis>(loop, *product.redis)
+                : nullptr),
+      limiter(loop, zone, redis.get(), *product.secrets, product.policies),
+      authenticator(loop, postgres, zone, *product.secrets, limiter),
+      configs(zone),
+      helper(make_helper(loop, zone, pmcf.helper)),
+      services{loop, postgres, *product.secrets, product.settings, limiter,
+               configs, *helper}
+{
+    ngx_queue_init(&live);
+}
+
+
+ngx_portal_worker::~ngx_portal_worker()
+{
+    /* on a fast shutdown requests are still there: their coroutines refer
+     * to all of the above */
+
+    while (!ngx_queue_empty(&live)) {
+        ngx_queue_t  *q = ngx_queue_head(&live);
+
+        ngx_queue_remove(q);
+        ngx_queue_init(q);
+
+        auto  *link = ngx_queue_data(q, ngx_portal_live::link_t, queue);
+
+        link->owner->cancel();
+    }
+}
+
+
+const portal::api::Router &
+ngx_portal_router()
+{
+    static const portal::api::Router  router;
+
+    return router;
+}
+
+
+ngx_int_t
+ngx_portal_init_process(ngx_cycle_t *cycle) noexcept try
+{
+    ngx_portal_main_conf_t  *pmcf;
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    pmcf = static_cast<ngx_portal_main_conf_t *>(
+               ngx_http_cycle_get_module_main_conf(cycle, ngx_portal_module));
+
+    if (pmcf == nullptr || !pmcf->used) {
+        return NGX_OK;
+    }
+
+    portal::random_discard();
+    (void) ngx_portal_router();
+
+    ngx_portal_this_worker = new ngx_portal_worker(*pmcf->product, *pmcf);
+
+    return NGX_OK;
+
+} catch (const std::exception &error) {
+
+    /* a worker that fails here is not respawned: requests answer 503 */
+
+    ngx_log_error(NGX_LOG_ALERT, cycle->log, 0,
+                  "portal: worker could not be set up: %s", error.what());
+    return NGX_OK;
+}
+
+
+void
+ngx_portal_exit_process(ngx_cycle_t *) noexcept
+{
+    delete ngx_portal_this_worker;
+    ngx_portal_this_worker = nullptr;
+}
