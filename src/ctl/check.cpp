@@ -95,10 +95,10 @@ void report(Session& session, const std::vector<Finding>& findings) {
 
 }  // namespace
 
-void add_check_verb(CLI::App& app, Session& session) {
-    CLI::App* verb = add_verb(app, "check", "Look at every part: what is wrong, and how to mend it",
+void add_check_verb(Verb app, Session& session) {
+    Verb verb = app.verb("check", "Look at every part: what is wrong, and how to mend it",
                               "portalctl check --config /etc/portal/portal.toml");
-    verb->callback([&session] {
+    verb.run([&session] {
         std::vector<Finding> findings;
         try {
             session.conninfo();

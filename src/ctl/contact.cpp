@@ -16,54 +16,54 @@ void print(Session& session, const http::Json& contact) {
     session.json ? print_json(contact) : print_record(contact);
 }
 
-void add_create(CLI::App& family, Session& session) {
+void add_create(Verb family, Session& session) {
     Body body = make_body();
-    CLI::App* verb = add_verb(family, "create", "Make a contact, or change the one with this external id",
+    Verb verb = family.verb("create", "Make a contact, or change the one with this external id",
                               "portalctl contact create -w acme --name \"Ann\" --email ann@globex.example --company-id 1");
-    add_workspace_option(*verb, session)->required();
-    add_text(*verb, body, "--name", "name", "The person's name")->required();
-    add_text(*verb, body, "--email", "email", "Where its portal link goes")->type_name("ADDRESS");
-    add_number(*verb, body, "--id", "id", "Keep this number (default: the next)");
-    add_number(*verb, body, "--company-id", "company_id", "The company the person belongs to");
-    add_text(*verb, body, "--customer-id", "customer_id", "The customer the person is")->type_name("UUID");
-    add_text(*verb, body, "--external-id", "external_id", "Your own id for the person")->type_name("ID");
-    verb->callback([=, &session] {
+    verb.workspace(session).required();
+    verb.text("--name", body, "name", "The person's name").required();
+    verb.text("--email", body, "email", "Where its portal link goes").hint("ADDRESS");
+    verb.number("--id", body, "id", "Keep this number (default: the next)");
+    verb.number("--company-id", body, "company_id", "The company the person belongs to");
+    verb.text("--customer-id", body, "customer_id", "The customer the person is").hint("UUID");
+    verb.text("--external-id", body, "external_id", "Your own id for the person").hint("ID");
+    verb.run([=, &session] {
         ContactInput input = ContactInput::parse(*body);
         print(session, session.run(save_contact(session.db(), session.workspace_id(), std::move(input))));
     });
 }
 
-void add_list(CLI::App& family, Session& session) {
+void add_list(Verb family, Session& session) {
     auto request = std::make_shared<PageRequest>();
     auto query = std::make_shared<std::optional<std::string>>();
-    CLI::App* verb = add_verb(family, "list", "Show a workspace's contacts",
+    Verb verb = family.verb("list", "Show a workspace's contacts",
                               "portalctl contact list -w acme --query ann");
-    add_workspace_option(*verb, session)->required();
-    verb->add_option("--query", *query, "Part of name, address or external id")->type_name("TEXT");
-    add_page_options(*verb, *request);
-    verb->callback([=, &session] {
+    verb.workspace(session).required();
+    verb.text("--query", *query, "Part of name, address or external id").hint("TEXT");
+    verb.pages(*request);
+    verb.run([=, &session] {
         Page page = session.run(list_contacts(session.db(), session.workspace_id(), *query, *request));
         session.json ? print_json(page.json()) : print_page(page, columns, "No contact.");
     });
 }
 
-void add_show(CLI::App& family, Session& session) {
+void add_show(Verb family, Session& session) {
     auto id = std::make_shared<std::int64_t>();
-    CLI::App* verb = add_verb(family, "show", "Show one contact", "portalctl contact show -w acme 1");
-    add_workspace_option(*verb, session)->required();
-    verb->add_option("id", *id, "Its number")->required()->type_name("N");
-    verb->callback([=, &session] {
+    Verb verb = family.verb("show", "Show one contact", "portalctl contact show -w acme 1");
+    verb.workspace(session).required();
+    verb.number("id", *id, "Its number").required();
+    verb.run([=, &session] {
         print(session, session.run(find_contact(session.db(), session.workspace_id(), *id)));
     });
 }
 
 }  // namespace
 
-void add_contact_verbs(CLI::App& app, Session& session) {
-    CLI::App* family = add_family(app, "contact", "Contacts: people the client portal is for");
-    add_create(*family, session);
-    add_list(*family, session);
-    add_show(*family, session);
+void add_contact_verbs(Verb app, Session& session) {
+    Verb family = app.family("contact", "Contacts: people the client portal is for");
+    add_create(family, session);
+    add_list(family, session);
+    add_show(family, session);
 }
 
 }  // namespace portal::ctl

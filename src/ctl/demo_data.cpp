@@ -183,12 +183,12 @@ void print_tenant(const Json& made) {
 
 }  // namespace
 
-void add_demo_data_verb(CLI::App& app, Session& session) {
+void add_demo_data_verb(Verb app, Session& session) {
     auto new_token = std::make_shared<bool>(false);
-    CLI::App* verb = add_verb(app, "demo-data", "Make two workspaces to try things on; safe to repeat",
+    Verb verb = app.verb("demo-data", "Make two workspaces to try things on; safe to repeat",
                               "portalctl demo-data --json");
-    verb->add_flag("--new-token", *new_token, "Make access tokens although there are some: old ones cannot be shown");
-    verb->callback([new_token, &session] {
+    verb.flag("--new-token", *new_token, "Make access tokens although there are some: old ones cannot be shown");
+    verb.run([new_token, &session] {
         Json made = plain_tenant(session, *new_token);
         Json members = member_tenant(session, *new_token);
         if (session.json) {

@@ -70,18 +70,17 @@ void run_invite(Session& session, Request request) {
     print(session, services.get(), invitation, wait);
 }
 
-void add_one(CLI::App& family, Session& session, bool company, const char* name, const char* description,
+void add_one(Verb family, Session& session, bool company, const char* name, const char* description,
              const char* example) {
     auto request = std::make_shared<Request>();
     request->addressee.company = company;
-    CLI::App* verb = add_verb(family, name, description, example);
-    add_workspace_option(*verb, session)->required();
-    verb->add_option("id", request->addressee.id, "Its number")
-        ->required()->type_name("N")->check(CLI::Range(std::int64_t(1), INT64_MAX));
-    verb->add_option("--message", request->message, "A few words of yours in the mail, at most 2000 characters")
-        ->type_name("TEXT");
-    verb->add_flag("--wait", request->wait, "Wait until the mail server has answered");
-    verb->callback([request, &session] {
+    Verb verb = family.verb(name, description, example);
+    verb.workspace(session).required();
+    verb.number("id", request->addressee.id, "Its number").required();
+    verb.text("--message", request->message, "A few words of yours in the mail, at most 2000 characters")
+        .hint("TEXT");
+    verb.flag("--wait", request->wait, "Wait until the mail server has answered");
+    verb.run([request, &session] {
         if (request->message) {
             Json body = Json::object();
             body.set("custom_message", *request->message);
@@ -93,11 +92,11 @@ void add_one(CLI::App& family, Session& session, bool company, const char* name,
 
 }  // namespace
 
-void add_invite_verbs(CLI::App& app, Session& session) {
-    CLI::App* family = add_family(app, "invite", "Mail a contact or company the link to its portal");
-    add_one(*family, session, false, "contact", "Invite a contact",
+void add_invite_verbs(Verb app, Session& session) {
+    Verb family = app.family("invite", "Mail a contact or company the link to its portal");
+    add_one(family, session, false, "contact", "Invite a contact",
             "portalctl invite contact 7 -w acme --message \"See you there\" --wait");
-    add_one(*family, session, true, "company", "Invite a company", "portalctl invite company 1 -w acme --wait");
+    add_one(family, session, true, "company", "Invite a company", "portalctl invite company 1 -w acme --wait");
 }
 
 }  // namespace portal::ctl

@@ -85,16 +85,16 @@ io::Task<Page> list_mail(io::Postgres& db, std::optional<std::string> workspace_
     co_return page_of(rows, request, mail_json);
 }
 
-void add_queue(CLI::App& family, Session& session) {
+void add_queue(Verb family, Session& session) {
     auto request = std::make_shared<PageRequest>();
     auto state = std::make_shared<std::string>("open");
-    CLI::App* verb = add_verb(family, "queue", "Show mail that waits or has failed, newest first",
+    Verb verb = family.verb("queue", "Show mail that waits or has failed, newest first",
                               "portalctl mail queue -w acme --state failed");
-    add_workspace_option(*verb, session);
-    verb->add_option("--state", *state, "queued, failed, sent, open (queued and failed) or all")
-        ->check(CLI::IsMember({"queued", "failed", "sent", "open", "all"}))->capture_default_str();
-    add_page_options(*verb, *request);
-    verb->callback([=, &session] {
+    verb.workspace(session);
+    verb.text("--state", *state, "queued, failed, sent, open (queued and failed, the default) or all")
+        .one_of({"queued", "failed", "sent", "open", "all"});
+    verb.pages(*request);
+    verb.run([=, &session] {
         std::vector<std::string> states{*state};
         if (*state == "open") {
             states = {"queued", "failed"};
@@ -123,21 +123,21 @@ std::string why_not(const io::Row& row) {
     return "was refused for good and its link is revoked; send a new one" + again;
 }
 
-void add_retry(CLI::App& family, Session& session) {
+void add_retry(Verb family, Session& session) {
     auto ids = std::make_shared<std::vector<std::string>>();
     auto all = std::make_shared<bool>(false);
-    CLI::App* verb = add_verb(family, "retry", "Send mail that waits now, not at its next try",
+    Verb verb = family.verb("retry", "Send mail that waits now, not at its next try",
                               "portalctl mail retry --all");
-    add_workspace_option(*verb, session);
-    CLI::Option* named = verb->add_option("id", *ids, "Which, as mail queue shows them")->type_name("ID...");
-    verb->add_flag("--all", *all, "Everything that waits")->excludes(named);
-    verb->callback([=, &session] {
+    verb.workspace(session);
+    Option named = verb.rest("id", *ids, "Which, as mail queue shows them").hint("ID...");
+    verb.flag("--all", *all, "Everything that waits").excludes(named);
+    verb.run([=, &session] {
         if (ids->empty() && !*all) {
-            throw CLI::ValidationError("mail retry", "name a mail, or --all");
+            throw UsageError("mail retry: name a mail, or --all");
         }
         for (const std::string& id : *ids) {
             if (!Uuid::parse(id)) {
-                throw CLI::ValidationError("id", id + " is no id of a mail");
+                throw UsageError("mail retry: " + id + " is no id of a mail");
             }
         }
         std::optional<std::vector<std::string>> chosen;
@@ -168,10 +168,10 @@ void add_retry(CLI::App& family, Session& session) {
 
 }  // namespace
 
-void add_mail_verbs(CLI::App& app, Session& session) {
-    CLI::App* family = add_family(app, "mail", "Mail on its way");
-    add_queue(*family, session);
-    add_retry(*family, session);
+void add_mail_verbs(Verb app, Session& session) {
+    Verb family = app.family("mail", "Mail on its way");
+    add_queue(family, session);
+    add_retry(family, session);
 }
 
 }  // namespace portal::ctl

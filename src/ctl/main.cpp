@@ -4,7 +4,10 @@
 #include <cstdio>
 #include <string>
 
+#include <CLI/CLI.hpp>
+
 #include "ctl/diagnosis.h"
+#include "ctl/output.h"
 #include "ctl/verbs.h"
 #include "http/failure.h"
 
@@ -28,25 +31,67 @@ void complain(const http::Failure& failure) {
     }
 }
 
+// One case per verb: "portalctl token create" offers its options and verbs.
+void add_cases(const CLI::App& app, const std::string& path, std::string& cases) {
+    std::string words;
+    for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) {
+        words += verb->get_name() + " ";
+        add_cases(*verb, path + " " + verb->get_name(), cases);
+    }
+    for (const CLI::Option* option : app.get_options()) {
+        for (const std::string& name : option->get_lnames()) {
+            words += "--" + name + " ";
+        }
+    }
+    cases += "        '" + path + "') echo '" + words + "--config --json --help' ;;\n";
+}
+
+// A bash completion script made from the tree itself.
+void add_completion_verb(CLI::App& app) {
+    Verb verb = Verb(app).verb("completion", "Print a completion script for bash",
+                               "portalctl completion > /etc/bash_completion.d/portalctl");
+    verb.run([&app] {
+        std::string cases;
+        add_cases(app, app.get_name(), cases);
+        print_line("_portalctl_words() {\n"
+                   "    case $1 in\n" + cases +
+                   "    esac\n"
+                   "}\n"
+                   "_portalctl() {\n"
+                   "    # the longest path of verbs that is one: what follows it are its arguments\n"
+                   "    local path=portalctl words word longer\n"
+                   "    words=$(_portalctl_words portalctl)\n"
+                   "    for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
+                   "        longer=$(_portalctl_words \"$path $word\")\n"
+                   "        [[ $longer ]] || continue\n"
+                   "        path+=\" $word\" words=$longer\n"
+                   "    done\n"
+                   "    COMPREPLY=($(compgen -W \"$words\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n"
+                   "}\n"
+                   "complete -o default -F _portalctl portalctl");
+    });
+}
+
 void build_tree(CLI::App& app, Session& session) {
     app.require_subcommand(1);
     app.fallthrough();   // --config and --json may also follow the verb
     app.add_option("--config", session.config_path, "Configuration shared with portal-helper")
         ->type_name("FILE")->envname("PORTAL_CONFIG")->capture_default_str();
     app.add_flag("--json", session.json, "Print JSON, as the REST answer would be");
-    add_check_verb(app, session);
-    add_migrate_verb(app, session);
-    add_secret_verbs(app, session);
-    add_workspace_verbs(app, session);
-    add_token_verbs(app, session);
-    add_customer_verbs(app, session);
-    add_member_verbs(app, session);
-    add_contact_verbs(app, session);
-    add_company_verbs(app, session);
-    add_invite_verbs(app, session);
-    add_mail_verbs(app, session);
-    add_demo_data_verb(app, session);
-    add_completion_verb(app, session);
+    Verb verbs(app);
+    add_check_verb(verbs, session);
+    add_migrate_verb(verbs, session);
+    add_secret_verbs(verbs, session);
+    add_workspace_verbs(verbs, session);
+    add_token_verbs(verbs, session);
+    add_customer_verbs(verbs, session);
+    add_member_verbs(verbs, session);
+    add_contact_verbs(verbs, session);
+    add_company_verbs(verbs, session);
+    add_invite_verbs(verbs, session);
+    add_mail_verbs(verbs, session);
+    add_demo_data_verb(verbs, session);
+    add_completion_verb(app);
     app.footer("Example:\n  portalctl workspace create acme --name \"Acme Ltd\"\n\n"
                "Exit status: 0 done, 1 refused, 2 wrong usage or configuration, 3 something cannot be reached.");
 }
@@ -60,6 +105,9 @@ int run(int argc, char** argv) {
         return session.exit_code;
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? done : wrong_usage;
+    } catch (const UsageError& error) {
+        complain(error.what());
+        return wrong_usage;
     } catch (const http::Failure& failure) {
         complain(failure);
         return failure.status == 503 ? cannot_reach : refused_by_rule;

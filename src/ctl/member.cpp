@@ -32,35 +32,35 @@ void print(Session& session, const http::Json& member) {
     session.json ? print_json(member) : print_record(member);
 }
 
-void add_create(CLI::App& family, Session& session) {
+void add_create(Verb family, Session& session) {
     Body body = make_body();
     auto customer = std::make_shared<std::string>();
-    CLI::App* verb = add_verb(family, "create", "Add a person to a team; the first is its owner",
+    Verb verb = family.verb("create", "Add a person to a team; the first is its owner",
                               "portalctl member create -w acme --customer team_1 --email ann@example.com");
-    add_workspace_option(*verb, session)->required();
-    verb->add_option("--customer", *customer, "Id, external id or address of the customer")
-        ->required()->type_name("CUSTOMER");
-    add_text(*verb, body, "--email", "email", "Unique among the customer's members")
-        ->required()->type_name("ADDRESS");
-    add_text(*verb, body, "--name", "name", "The person's name");
-    add_text(*verb, body, "--external-id", "external_id", "Your own id for the person")->type_name("ID");
-    add_text(*verb, body, "--role", "role", "owner, billing_manager or member (default: member; owner for the first)");
-    verb->callback([=, &session] {
+    verb.workspace(session).required();
+    verb.text("--customer", *customer, "Id, external id or address of the customer")
+        .required().hint("CUSTOMER");
+    verb.text("--email", body, "email", "Unique among the customer's members")
+        .required().hint("ADDRESS");
+    verb.text("--name", body, "name", "The person's name");
+    verb.text("--external-id", body, "external_id", "Your own id for the person").hint("ID");
+    verb.text("--role", body, "role", "owner, billing_manager or member (default: member; owner for the first)");
+    verb.run([=, &session] {
         body->set("customer_id", customer_id_of(session, *customer));
         MemberInput input = MemberInput::parse(*body);
         print(session, session.run(create_member(session.db(), session.workspace_id(), std::move(input))));
     });
 }
 
-void add_list(CLI::App& family, Session& session) {
+void add_list(Verb family, Session& session) {
     auto request = std::make_shared<PageRequest>();
     auto customer = std::make_shared<std::string>();
-    CLI::App* verb = add_verb(family, "list", "Show the members of one customer, or of all",
+    Verb verb = family.verb("list", "Show the members of one customer, or of all",
                               "portalctl member list -w acme --customer team_1");
-    add_workspace_option(*verb, session)->required();
-    verb->add_option("--customer", *customer, "Id, external id or address of the customer")->type_name("CUSTOMER");
-    add_page_options(*verb, *request);
-    verb->callback([=, &session] {
+    verb.workspace(session).required();
+    verb.text("--customer", *customer, "Id, external id or address of the customer").hint("CUSTOMER");
+    verb.pages(*request);
+    verb.run([=, &session] {
         std::optional<std::string> customer_id;
         if (!customer->empty()) {
             customer_id = customer_id_of(session, *customer);
@@ -70,24 +70,24 @@ void add_list(CLI::App& family, Session& session) {
     });
 }
 
-void add_show(CLI::App& family, Session& session) {
+void add_show(Verb family, Session& session) {
     auto id = std::make_shared<std::string>();
-    CLI::App* verb = add_verb(family, "show", "Show one member",
+    Verb verb = family.verb("show", "Show one member",
                               "portalctl member show -w acme 0e5b4f0c-6d0c-4b83-9f0b-3f4d9f3a1c55");
-    add_workspace_option(*verb, session)->required();
-    verb->add_option("id", *id, "Its id, as member list shows it")->required()->type_name("ID");
-    verb->callback([=, &session] {
+    verb.workspace(session).required();
+    verb.text("id", *id, "Its id, as member list shows it").required().hint("ID");
+    verb.run([=, &session] {
         print(session, session.run(find_member(session.db(), session.workspace_id(), *id)));
     });
 }
 
 }  // namespace
 
-void add_member_verbs(CLI::App& app, Session& session) {
-    CLI::App* family = add_family(app, "member", "Members: the people of a customer, under the member model");
-    add_create(*family, session);
-    add_list(*family, session);
-    add_show(*family, session);
+void add_member_verbs(Verb app, Session& session) {
+    Verb family = app.family("member", "Members: the people of a customer, under the member model");
+    add_create(family, session);
+    add_list(family, session);
+    add_show(family, session);
 }
 
 }  // namespace portal::ctl

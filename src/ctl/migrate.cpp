@@ -8,13 +8,13 @@
 
 namespace portal::ctl {
 
-void add_migrate_verb(CLI::App& app, Session& session) {
+void add_migrate_verb(Verb app, Session& session) {
     auto directory = std::make_shared<std::string>();
-    CLI::App* verb = add_verb(app, "migrate", "Bring the database's schema up to date; safe to repeat",
+    Verb verb = app.verb("migrate", "Bring the database's schema up to date; safe to repeat",
                               "portalctl migrate --migrations conf/sql");
-    verb->add_option("--migrations", *directory, "Directory of NNN_name.sql files (default: the configuration's)")
-        ->type_name("DIR");
-    verb->callback([directory, &session] {
+    verb.text("--migrations", *directory, "Directory of NNN_name.sql files (default: the configuration's)")
+        .hint("DIR");
+    verb.run([directory, &session] {
         std::vector<Migration> migrations =
             read_migrations(directory->empty() ? session.config().migrations : *directory);
         Connection connection = connect(session.conninfo());

@@ -35,13 +35,13 @@ void write_new_file(const std::string& path, const std::string& text) {
 
 }  // namespace
 
-void add_secret_verbs(CLI::App& app, Session& session) {
-    CLI::App* family = add_family(app, "secret", "The server secret, under which tokens are hashed and encrypted");
+void add_secret_verbs(Verb app, Session& session) {
+    Verb family = app.family("secret", "The server secret, under which tokens are hashed and encrypted");
     auto path = std::make_shared<std::string>();
-    CLI::App* verb = add_verb(*family, "new", "Write a new secret file (mode 0640); never overwrites one",
+    Verb verb = family.verb("new", "Write a new secret file (mode 0640); never overwrites one",
                               "portalctl secret new /etc/portal/secret && chgrp www-data /etc/portal/secret");
-    verb->add_option("file", *path, "Where to (default: secret_file of the configuration)")->type_name("FILE");
-    verb->callback([path, &session] {
+    verb.text("file", *path, "Where to (default: secret_file of the configuration)").hint("FILE");
+    verb.run([path, &session] {
         std::string file = path->empty() ? session.config().secret_file : *path;
         write_new_file(file, Secrets::generate_file());
         if (session.json) {

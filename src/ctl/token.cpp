@@ -19,16 +19,16 @@ std::int64_t parse_duration(const std::string& text) {
                         : unit == "w" ? 7 * 86400 : unit == "y" ? 365 * 86400 : 0;
     std::string number = text.substr(0, digits);
     if (factor == 0 || number.empty() || number.size() > 10) {
-        throw CLI::ValidationError("--expires-in", "is to be like 3600, 45m, 12h, 30d, 8w or 1y");
+        throw UsageError("--expires-in: is to be like 3600, 45m, 12h, 30d, 8w or 1y");
     }
     return std::stoll(number) * factor;
 }
 
-void add_create(CLI::App& family, Session& session) {
+void add_create(Verb family, Session& session) {
     Body body = make_body();
-    CLI::App* verb = add_verb(family, "create", "Make a workspace access token; it is shown this once",
+    Verb verb = family.verb("create", "Make a workspace access token; it is shown this once",
                               "portalctl token create -w acme --scope client_portal:read --comment ci");
-    add_workspace_option(*verb, session)->required();
+    verb.workspace(session).required();
     std::string known;
     for (Scope scope : all_scopes()) {
         known += (known.empty() ? "" : " ") + std::string(scope_name(scope));
@@ -40,15 +40,13 @@ void add_create(CLI::App& family, Session& session) {
         }
         body->set("scopes", list);
     };
-    CLI::Option* scope = verb->add_option_function<std::vector<std::string>>(
-        "-s,--scope", set_scopes,
-        "What it may do; repeatable, or a list with commas. A write scope includes its read. Known: " + known);
-    scope->required()->type_name("SCOPE")->delimiter(',')->allow_extra_args(false);
-    add_text(*verb, body, "--comment", "comment", "What it is for");
+    known = "What it may do; repeatable, or a list with commas. A write scope includes its read. Known: " + known;
+    verb.list("-s,--scope", known.c_str(), set_scopes, true).required().hint("SCOPE");
+    verb.text("--comment", body, "comment", "What it is for");
     auto set_life = [body](const std::string& text) { body->set("expires_in", parse_duration(text)); };
-    verb->add_option_function<std::string>("--expires-in", set_life, "How long it lives (default: for ever)")
-        ->type_name("30d");
-    verb->callback([body, &session] {
+    verb.text("--expires-in", "How long it lives (default: for ever)", set_life)
+        .hint("30d");
+    verb.run([body, &session] {
         NewAccessToken made = session.run(create_access_token(
             session.db(), session.secrets(), session.workspace_id(), AccessTokenInput::parse(*body)));
         if (session.json) {
@@ -62,27 +60,27 @@ void add_create(CLI::App& family, Session& session) {
     });
 }
 
-void add_list(CLI::App& family, Session& session) {
+void add_list(Verb family, Session& session) {
     auto request = std::make_shared<PageRequest>();
     auto all = std::make_shared<bool>(false);
-    CLI::App* verb = add_verb(family, "list", "Show a workspace's tokens, newest first",
+    Verb verb = family.verb("list", "Show a workspace's tokens, newest first",
                               "portalctl token list -w acme --all");
-    add_workspace_option(*verb, session)->required();
-    verb->add_flag("--all", *all, "Revoked and expired ones too");
-    add_page_options(*verb, *request);
-    verb->callback([=, &session] {
+    verb.workspace(session).required();
+    verb.flag("--all", *all, "Revoked and expired ones too");
+    verb.pages(*request);
+    verb.run([=, &session] {
         Page page = session.run(list_access_tokens(session.db(), session.workspace_id(), *all, *request));
         session.json ? print_json(page.json()) : print_page(page, columns, "No token.");
     });
 }
 
-void add_revoke(CLI::App& family, Session& session) {
+void add_revoke(Verb family, Session& session) {
     auto id = std::make_shared<std::string>();
-    CLI::App* verb = add_verb(family, "revoke", "End a token; every node refuses it within a second",
+    Verb verb = family.verb("revoke", "End a token; every node refuses it within a second",
                               "portalctl token revoke -w acme 0e5b4f0c-6d0c-4b83-9f0b-3f4d9f3a1c55");
-    add_workspace_option(*verb, session)->required();
-    verb->add_option("id", *id, "Its id, as token list shows it")->required()->type_name("ID");
-    verb->callback([=, &session] {
+    verb.workspace(session).required();
+    verb.text("id", *id, "Its id, as token list shows it").required().hint("ID");
+    verb.run([=, &session] {
         http::Json token = session.run(revoke_access_token(session.db(), session.workspace_id(), *id));
         session.json ? print_json(token) : print_record(token);
     });
@@ -90,11 +88,11 @@ void add_revoke(CLI::App& family, Session& session) {
 
 }  // namespace
 
-void add_token_verbs(CLI::App& app, Session& session) {
-    CLI::App* family = add_family(app, "token", "Workspace access tokens: a backend's credentials");
-    add_create(*family, session);
-    add_list(*family, session);
-    add_revoke(*family, session);
+void add_token_verbs(Verb app, Session& session) {
+    Verb family = app.family("token", "Workspace access tokens: a backend's credentials");
+    add_create(family, session);
+    add_list(family, session);
+    add_revoke(family, session);
 }
 
 }  // namespace portal::ctl
