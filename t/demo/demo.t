@@ -49,7 +49,7 @@ sub BAIL_OUT_of_file { diag $_[0]; demo($_, 'stop') for 'one'; done_testing; exi
 
 subtest 'what it shows' => sub {
     like($output, qr/customer_portal_url.*customer_session_token=portal_cst_/, 'a customer session');
-    like($output, qr/"portal_name": "Client Portal"/, 'the configuration');
+    like($output, qr/"portal_name": "Acme Client Portal"/, 'the configuration');
     like($output, qr{"url": "http://127\.0\.0\.1:$port{one}/client-portal/portal_cpt_}, 'a portal token');
     like($output, qr/"Portal invitation sent successfully"/, 'an invitation');
     like($output, qr/Subject: \S/, 'the mail that arrived');
