@@ -79,7 +79,7 @@ ngx_portal_init_main_conf(ngx_conf_t *cf, void *conf) noexcept try
     ngx_conf_init_value(pmcf->connections, 2);
     ngx_conf_init_msec_value(pmcf->redis_budget, 250);
     ngx_conf_init_msec_value(pmcf->stale, 30000);
-    ngx_conf_init_msec_value(pmcf->cache, 60000);
+    ngx_conf_init_msec_value(pmcf->cache, 300000);
     ngx_conf_init_size_value(pmcf->body_limit, 64 * 1024);
     ngx_conf_init_msec_value(pmcf->invite_wait, 10000);
     ngx_conf_init_ptr_value(pmcf->credential_origins, nullptr);

@@ -73,10 +73,12 @@ io::Task<io::Rows> query_once_more(io::Postgres& db, const io::Statement& statem
         try {
             io::Rows rows = co_await db.query(statement, std::move(copy));
             co_return rows;
-        } catch (const io::PostgresError& error) {
-            if (error.sqlstate == "55P03" && has_key) {
+        } catch (const io::PostgresUnavailable& error) {
+            if (has_key && std::string_view(error.what()).starts_with("55P03")) {   // lock_timeout
                 throw still_running();
             }
+            throw;
+        } catch (const io::PostgresError& error) {
             if (attempt == 2 || !worth_another_try(error)) {
                 throw;
             }

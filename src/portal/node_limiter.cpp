@@ -101,10 +101,12 @@ void NodeLimiter::tell(Verdict& verdict, std::vector<Limit>& limits, const Zone:
             least = index;
         }
     }
+    // a step rounded up may be logged a little ahead: nothing is told beyond the window itself
+    const std::int64_t reset_in = std::min<std::int64_t>(admissions[least].reset_in, admissions[least].window);
     verdict.policy = &resolve(*limits[least].policy);
     verdict.remaining = admissions[least].remaining;
-    verdict.reset_in = seconds_up(admissions[least].reset_in);
-    verdict.reset_at = seconds_up(unix_ms() + admissions[least].reset_in);
+    verdict.reset_in = seconds_up(reset_in);
+    verdict.reset_at = seconds_up(unix_ms() + reset_in);
     verdict.charged = std::move(limits);
 }
 

@@ -24,7 +24,7 @@ namespace portal {
 struct Freshness {
     std::int64_t own = 1000;        // ms without any heartbeat
     std::int64_t beat = 750;        // a heartbeat older than this counts as none
-    std::int64_t with_beat = 60000; // ms while the heartbeat is heard
+    std::int64_t with_beat = 300000;// ms while the heartbeat is heard
     std::int64_t stale = 30000;     // ms past the last time it was known good, with PostgreSQL gone
 };
 
