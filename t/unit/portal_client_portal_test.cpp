@@ -171,11 +171,12 @@ TEST_F(ClientPortal, ATokenKeyRotatesOnce) {
         together.start(get_or_create_portal_token(*portal, mine, {ann, false}, key(name, token_path, payload)));
     }
     together.run();
-    for (int index = 1; index < 12; ++index) {
-        EXPECT_EQ(together.result(index).token, together.result(0).token);
-        EXPECT_EQ(ask(mine, ann, false, key("key " + std::to_string(index % 4), token_path, payload)).token,
-                  together.result(0).token);
+    std::set<std::string> tokens;
+    for (int index = 0; index < 12; ++index) {
+        tokens.insert(together.result(index).token);
+        tokens.insert(ask(mine, ann, false, key("key " + std::to_string(index % 4), token_path, payload)).token);
     }
+    EXPECT_EQ(tokens.size(), 1u);
 }
 
 TEST_F(ClientPortal, ATokenOfAGoneSecretIsReplaced) {

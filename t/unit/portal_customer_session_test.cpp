@@ -1,6 +1,8 @@
 // Customer and member sessions: contract/customer-sessions.md, on a real database.
 #include "portal/customer_session.h"
 
+#include <set>
+
 #include "portal/credential.h"
 #include "portal_fixture.h"
 
@@ -173,9 +175,11 @@ TEST_F(CustomerSessions, AKeyReplaysItsAnswer) {
         together.start(create_customer_session(*portal, plain, std::move(same), key("many", path, body)));
     }
     together.run();
-    for (int index = 1; index < 20; ++index) {
-        EXPECT_EQ(together.result(index).dump(), together.result(0).dump());
+    std::set<std::string> answers;
+    for (int index = 0; index < 20; ++index) {
+        answers.insert(together.result(index).dump());
     }
+    EXPECT_EQ(answers.size(), 1u);
     EXPECT_EQ(sql("SELECT count(*) FROM portal.idempotency_keys WHERE token_ciphertext LIKE '%portal_%'"), "0");
 }
 
