@@ -1,8 +1,10 @@
 // portalctl: the operator's command line. Verbs, their options and their examples live in one file per noun.
 //
 // Exit status: 0 done, 1 refused, 2 wrong usage or configuration, 3 something cannot be reached.
+#include <algorithm>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -43,7 +45,7 @@ void add_cases(const CLI::App& app, const std::string& path, std::string& cases)
             words += "--" + name + " ";
         }
     }
-    cases += "        '" + path + "') echo '" + words + "--config --json --help' ;;\n";
+    cases += "        '" + path + "') echo '" + words + "--config --json' ;;\n";
 }
 
 // A bash completion script made from the tree itself.
@@ -76,7 +78,7 @@ void build_tree(CLI::App& app, Session& session) {
     app.require_subcommand(1);
     app.fallthrough();   // --config and --json may also follow the verb
     app.add_option("--config", session.config_path, "Configuration shared with portal-helper")
-        ->type_name("FILE")->envname("PORTAL_CONFIG")->capture_default_str();
+        ->type_name("FILE")->envname("PORTAL_CONFIG")->capture_default_str()->take_last();
     app.add_flag("--json", session.json, "Print JSON, as the REST answer would be");
     Verb verbs(app);
     add_check_verb(verbs, session);
@@ -96,15 +98,46 @@ void build_tree(CLI::App& app, Session& session) {
                "Exit status: 0 done, 1 refused, 2 wrong usage or configuration, 3 something cannot be reached.");
 }
 
+// Last word first, as CLI11 takes them. "--name=" is "--name ''": CLI11 would take the next word for the value.
+std::vector<std::string> arguments(int argc, char** argv) {
+    std::vector<std::string> words;
+    for (int at = 1; at < argc; ++at) {
+        std::string word = argv[at];
+        bool empty_value = word.size() > 3 && word.starts_with("--") && word.find('=') == word.size() - 1;
+        words.push_back(empty_value ? word.substr(0, word.size() - 1) : word);
+        if (empty_value) {
+            words.emplace_back();
+        }
+    }
+    std::reverse(words.begin(), words.end());
+    return words;
+}
+
+// A verb that does not exist is told as such, not as one that is missing.
+int explain_usage(const CLI::App& app, const CLI::ParseError& error) {
+    std::vector<std::string> left;
+    const CLI::App* family = &app;
+    while (family && left.empty()) {
+        left = family->remaining();
+        auto below = family->get_subcommands();
+        family = below.empty() ? nullptr : below.front();
+    }
+    if (dynamic_cast<const CLI::RequiredError*>(&error) && !left.empty() && !left.front().starts_with("-")) {
+        complain("there is no verb " + left.front() + "; --help lists those there are");
+        return wrong_usage;
+    }
+    return app.exit(error) == 0 ? done : wrong_usage;
+}
+
 int run(int argc, char** argv) {
     Session session;
     CLI::App app("Operate a customer portal: its schema, workspaces, people and mail", "portalctl");
     build_tree(app, session);
     try {
-        app.parse(argc, argv);
+        app.parse(arguments(argc, argv));
         return session.exit_code;
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? done : wrong_usage;
+        return explain_usage(app, error);
     } catch (const UsageError& error) {
         complain(error.what());
         return wrong_usage;

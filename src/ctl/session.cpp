@@ -37,9 +37,10 @@ const std::string& Session::conninfo() {
 
 io::Postgres& Session::db() {
     if (!db_) {
+        std::string chosen = conninfo();
         io::PostgresOptions options;
         try {
-            options = io::PostgresOptions::resolve(conninfo());
+            options = io::PostgresOptions::resolve(chosen);
         } catch (const std::invalid_argument& error) {
             throw Unreachable(std::string("cannot reach PostgreSQL: ") + error.what());
         }
