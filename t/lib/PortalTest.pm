@@ -482,7 +482,7 @@ sub request {
         $request->header('Content-Type' => 'application/json');
         $request->content($JSON->encode($option{json}));
     } elsif (defined $option{body}) {
-        $request->header('Content-Type' => $option{type} // 'application/json');
+        $request->header('Content-Type' => $option{type} // 'application/json') unless ($option{type} // '') eq 'none';
         $request->content(ref $option{body} ? ${ $option{body} } : encode('UTF-8', $option{body}));
     }
     my $headers = $option{headers} // {};
@@ -548,6 +548,76 @@ sub bytes {
     return join("\r\n", @lines, '', '') . ($body // '');
 }
 
+# One request over a socket that may be kept: {status, head, body}; undef when the connection ended before an answer.
+sub ask {
+    my ($self, $socket, $bytes, $timeout) = @_;
+    local $SIG{PIPE} = 'IGNORE';
+    print {$socket} $bytes or return;
+    my ($data, $end, $length, $select) = ('', time + ($timeout // 10 * $SLOW), undef, IO::Select->new($socket));
+    while ((my $left = $end - time) > 0) {
+        if (!defined $length && $data =~ /\A(HTTP\S+ (\d+).*?\r\n)\r\n/s) {
+            my ($head, $status) = ($1, $2);
+            $length = $+[0] + ($status =~ /^(?:1|204|304)/ ? 0 : $head =~ /^Content-Length: (\d+)/mi ? $1 : 0);
+        }
+        last if defined $length && length $data >= $length;
+        $select->can_read($left) or last;
+        sysread($socket, $data, 65536, length $data) or last;
+    }
+    return unless defined $length && length $data >= $length;
+    my ($head, $body) = split /\r\n\r\n/, $data, 2;
+    return { status => $head =~ /^\S+ (\d+)/, head => $head, body => $body };
+}
+
+# What `code` returns, from a process of its own: gives a sub that waits for it.
+sub apart {
+    my ($self, $code) = @_;
+    pipe my $reader, my $writer or croak "pipe: $!";
+    $self->{db}{AutoInactiveDestroy} = 1 if $self->{db};    # the connection stays the parent's
+    defined(my $pid = fork) or croak "fork: $!";
+    if (!$pid) {
+        close $reader;
+        CORE::delete @$self{qw(db agent)};
+        my @result = eval { $code->() };
+        print {$writer} $JSON->encode($@ ? { error => "$@" } : { result => \@result });
+        close $writer;
+        POSIX::_exit(0);
+    }
+    close $writer;
+    return sub {
+        my $answer = $JSON->decode(do { local $/; <$reader> } // '{"error":"gone"}');
+        waitpid $pid, 0;
+        croak $answer->{error} if defined $answer->{error};
+        return wantarray ? @{ $answer->{result} } : $answer->{result}[0];
+    };
+}
+
+# A backend of the site's: answers every request with the bytes it got. Gives its port.
+sub echo {
+    my ($self) = @_;
+    my $port = $self->free_port;
+    my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 64, ReuseAddr => 1)
+        or croak "echo: $!";
+    my $parent = $$;
+    defined(my $pid = fork) or croak "fork: $!";
+    if (!$pid) {
+        setpgrp 0, 0;
+        $SIG{TERM} = 'DEFAULT';
+        while (getppid == $parent) {
+            IO::Select->new($listener)->can_read(0.5) or next;
+            my $client = $listener->accept or next;
+            my $bytes = '';
+            while ($bytes !~ /\r\n\r\n/) { sysread($client, $bytes, 65536, length $bytes) or last }
+            print {$client} "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: " . length($bytes)
+                . "\r\nConnection: close\r\n\r\n$bytes";
+            close $client;
+        }
+        POSIX::_exit(0);
+    }
+    $self->{pid}{"echo$port"} = $pid;
+    push @{ $self->{groups} }, ["echo$port", $pid];
+    return $port;
+}
+
 # ---- mail
 
 sub mail_mode { my ($self, $mode) = @_; $self->write_file('mail/mode', "$mode\n"); $self->await('smtp') }
@@ -562,7 +632,8 @@ sub mails {
 sub mail_files {
     my ($self) = @_;
     my %when = map { $_ => (Time::HiRes::stat($_))[9] // 0 } glob "$self->{dir}/mail/box/new/*";
-    return sort { $when{$a} <=> $when{$b} || $a cmp $b } keys %when;
+    my @files = sort { $when{$a} <=> $when{$b} || $a cmp $b } keys %when;
+    return @files;
 }
 
 # {headers, subject, to, from, text, html, raw} of one message.
@@ -683,7 +754,7 @@ sub is_answer {
 sub shut_down {
     my ($self) = @_;
     return if $self->{down}++;
-    $self->stop($_) for qw(nginx helper smtp redis postgres);
+    $self->stop($_) for qw(nginx helper smtp redis postgres), grep { /^echo/ } keys %{ $self->{pid} };
     # whatever outlived its parent
     for (@{ $self->{groups} }) {
         my ($name, $pid) = @$_;
@@ -805,7 +876,8 @@ C<PORTAL_T_LEAVE=1> keep the directory.
 
 C<start stop restart signal pid workers reload nginx_test> for servers named postgres, redis, smtp, helper, nginx;
 C<ctl ctl_run> portalctl; C<workspace token token_id customer member contact company insert db value row redis> data;
-C<request get post patch delete raw connect bytes at_once read_all parse> HTTP; C<mail_mode mails> mail;
+C<request get post patch delete raw connect bytes ask at_once read_all parse echo> HTTP; C<mail_mode mails> mail;
+C<apart> runs code in a process of its own;
 C<wait_for write_file log_text tolerate> the rest. C<json_of keys_of is_answer is_status> are exported.
 
 =cut
