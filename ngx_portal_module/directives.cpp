@@ -7,9 +7,15 @@
 
 #include <cstddef>
 
+#include <sys/un.h>
+
 #include "zone.h"
 
 
+static char *ngx_portal_check_helper(ngx_conf_t *cf, void *post, void *data)
+    noexcept;
+static char *ngx_portal_check_prefix(ngx_conf_t *cf, void *post, void *data)
+    noexcept;
 static char *ngx_portal_postgres(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf) noexcept;
 static char *ngx_portal_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -33,6 +39,10 @@ static char *ngx_portal_rate_limit(ngx_conf_t *cf, ngx_command_t *cmd,
 static constexpr ngx_uint_t  anywhere = NGX_HTTP_MAIN_CONF
                                         | NGX_HTTP_SRV_CONF
                                         | NGX_HTTP_LOC_CONF;
+
+
+static ngx_conf_post_t  ngx_portal_helper_post = { ngx_portal_check_helper };
+static ngx_conf_post_t  ngx_portal_prefix_post = { ngx_portal_check_prefix };
 
 
 ngx_command_t  ngx_portal_commands[] = {
@@ -63,7 +73,7 @@ ngx_command_t  ngx_portal_commands[] = {
       ngx_conf_set_str_slot,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_portal_main_conf_t, helper),
-      nullptr },
+      &ngx_portal_helper_post },
 
     { ngx_string("portal_secret_file"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
@@ -84,7 +94,7 @@ ngx_command_t  ngx_portal_commands[] = {
       ngx_conf_set_str_slot,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_portal_main_conf_t, token_prefix),
-      nullptr },
+      &ngx_portal_prefix_post },
 
     { ngx_string("portal_stale"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
@@ -191,6 +201,43 @@ invalid(ngx_conf_t *cf, ngx_command_t *cmd, ngx_str_t *value,
                        value, &cmd->name, expected);
 
     return static_cast<char *>(NGX_CONF_ERROR);
+}
+
+
+static char *
+ngx_portal_check_helper(ngx_conf_t *, void *, void *data) noexcept
+{
+    std::string_view  path = ngx_portal_view(*static_cast<ngx_str_t *>(data));
+
+    if (!path.starts_with("unix:/")
+        || path.size() - 5 >= sizeof(sockaddr_un::sun_path))
+    {
+        return const_cast<char *>("needs \"unix:\" and the absolute path of a "
+                                  "socket, of at most 107 characters,");
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* it stands in URLs and headers, and tells our tokens from others */
+
+static char *
+ngx_portal_check_prefix(ngx_conf_t *, void *, void *data) noexcept
+{
+    std::string_view  prefix = ngx_portal_view(*static_cast<ngx_str_t *>(data));
+
+    static constexpr std::string_view  allowed =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+
+    if (prefix.empty() || prefix.size() > 32
+        || prefix.find_first_not_of(allowed) != prefix.npos)
+    {
+        return const_cast<char *>("needs 1 to 32 letters, digits, \"_\" or "
+                                  "\"-\"");
+    }
+
+    return NGX_CONF_OK;
 }
 
 
