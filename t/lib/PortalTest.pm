@@ -273,7 +273,7 @@ sub stop {
     my $pid = delete $self->{pid}{$name} // return;
     if ($name eq 'postgres') { $_ && $_->disconnect for delete @$self{qw(db)} }
     # a killed PostgreSQL would leave its children for a while, and they the shared memory
-    kill $signal // $goodbye{$name}, $name eq 'postgres' && ($signal // '') eq 'KILL' ? -$pid : $pid;
+    kill $signal // $goodbye{$name} // 'TERM', $name eq 'postgres' && ($signal // '') eq 'KILL' ? -$pid : $pid;
     $self->wait_for(sub { waitpid($pid, WNOHANG) != 0 }, 15 * $SLOW, 0.01)
         or do { Test::More::diag("$name did not end, killing it"); kill 'KILL', -$pid; waitpid $pid, 0;
             push @{ $self->{stuck} }, $name };
@@ -606,7 +606,9 @@ sub echo {
             IO::Select->new($listener)->can_read(0.5) or next;
             my $client = $listener->accept or next;
             my $bytes = '';
-            while ($bytes !~ /\r\n\r\n/) { sysread($client, $bytes, 65536, length $bytes) or last }
+            until ($bytes =~ /\r\n\r\n/ && length $bytes >= $+[0] + ($bytes =~ /^Content-Length: (\d+)/mi ? $1 : 0)) {
+                sysread($client, $bytes, 65536, length $bytes) or last;
+            }
             print {$client} "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: " . length($bytes)
                 . "\r\nConnection: close\r\n\r\n$bytes";
             close $client;
