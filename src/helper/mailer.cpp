@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <coroutine>
 #include <cstdlib>
 #include <memory>
@@ -69,6 +70,9 @@ struct Mailer::Delivery {
 
     Delivery(Mailer& mailer_, const Message& message);
     void perform() noexcept;
+    void note(std::string_view line);
+    int status() const;                    // the last reply's code
+    curl_off_t uploaded() const;
     void decide(CURLcode code);
     static std::size_t on_reply(char* data, std::size_t, std::size_t size, void* delivery) noexcept;
     static int on_progress(void* delivery, curl_off_t, curl_off_t, curl_off_t, curl_off_t) noexcept {
@@ -182,42 +186,52 @@ void Mailer::Delivery::perform() noexcept {
 
 // libcurl tells the server's lines as headers, one call each: "250-SIZE 100\r\n", "250 OK\r\n".
 std::size_t Mailer::Delivery::on_reply(char* data, std::size_t, std::size_t size, void* delivery) noexcept {
-    Delivery& self = *static_cast<Delivery*>(delivery);
     try {
-        std::string_view line(data, size);
-        if (self.reply_whole) {
-            self.reply = line;
-        } else if (self.reply.size() < 2000) {
-            self.reply += " ";
-            self.reply += line.substr(std::min<std::size_t>(4, line.size()));
-        }
-        self.reply_whole = line.size() < 4 || line[3] != '-';
-        curl_off_t uploaded = 0;
-        curl_easy_getinfo(self.easy.get(), CURLINFO_SIZE_UPLOAD_T, &uploaded);
-        if (self.reply_whole && uploaded > 0 && line.starts_with("250")) {
-            // The mail is accepted: nobody needs to wait long for the answer to QUIT.
-            curl_easy_setopt(self.easy.get(), CURLOPT_SERVER_RESPONSE_TIMEOUT, 1L);
-        }
+        static_cast<Delivery*>(delivery)->note({data, size});
+        return size;
     } catch (...) {
         return 0;
     }
-    return size;
+}
+
+void Mailer::Delivery::note(std::string_view line) {
+    if (line.starts_with("221")) {
+        return;   // goodbye; what was said before counts
+    }
+    if (reply_whole) {
+        reply = line;
+    } else if (reply.size() < 2000) {
+        reply += " ";
+        reply += line.substr(std::min<std::size_t>(4, line.size()));
+    }
+    reply_whole = line.size() < 4 || line[3] != '-';
+    // Once the mail is accepted or something is refused, QUIT follows: nobody needs to wait long for its answer.
+    bool over = status() >= 400 || (status() == 250 && uploaded() > 0);
+    curl_easy_setopt(easy.get(), CURLOPT_SERVER_RESPONSE_TIMEOUT, over ? 1L : long(mailer.config_.timeout));
+}
+
+int Mailer::Delivery::status() const {
+    int code = 0;
+    std::from_chars(reply.data(), reply.data() + std::min<std::size_t>(3, reply.size()), code);
+    return code;
+}
+
+curl_off_t Mailer::Delivery::uploaded() const {
+    curl_off_t bytes = 0;
+    curl_easy_getinfo(easy.get(), CURLINFO_SIZE_UPLOAD_T, &bytes);
+    return bytes;
 }
 
 void Mailer::Delivery::decide(CURLcode code) {
-    long status = 0;
-    curl_off_t uploaded = 0;
-    curl_easy_getinfo(easy.get(), CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(easy.get(), CURLINFO_SIZE_UPLOAD_T, &uploaded);
     // MAIL, RCPT and DATA fail as "send error"; the mail's own refusal as a "weird reply" after it was uploaded.
     // 530 to 538 speak of AUTH and TLS: not this mail's fault.
-    bool about_the_mail = code == CURLE_SEND_ERROR || (code == CURLE_WEIRD_SERVER_REPLY && uploaded > 0);
-    bool for_good = status >= 500 && status <= 599 && !(status >= 530 && status <= 538);
+    bool about_the_mail = code == CURLE_SEND_ERROR || (code == CURLE_WEIRD_SERVER_REPLY && uploaded() > 0);
+    bool for_good = status() >= 500 && status() <= 599 && !(status() >= 530 && status() <= 538);
     if (code == CURLE_OK) {
         outcome.result = SendOutcome::Result::sent;
     } else if (about_the_mail && for_good) {
         outcome.result = SendOutcome::Result::refused;
-    } else if (status < 400 || status > 599) {   // the server had nothing against it
+    } else if (status() < 400) {   // the server had nothing against it
         outcome.reply = clean_reply(error[0] ? error : curl_easy_strerror(code));
         return;
     }
