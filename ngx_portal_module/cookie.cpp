@@ -82,6 +82,17 @@ ngx_portal_session_cookie(ngx_http_request_t *r, const ngx_str_t *slug)
 }
 
 
+/* of the base URL: an origin has no path */
+
+static std::string_view
+ngx_portal_own_origin()
+{
+    std::string_view  url = ngx_portal_this_worker->services.settings.base_url;
+
+    return url.substr(0, url.find('/', url.find("://") + 3));
+}
+
+
 bool
 ngx_portal_same_origin(ngx_http_request_t *r)
 {
@@ -100,8 +111,7 @@ ngx_portal_same_origin(ngx_http_request_t *r)
     origin = ngx_portal_find_header(r, "origin");
 
     return origin != nullptr
-           && ngx_portal_view(*origin)
-              == ngx_portal_this_worker->services.settings.base_url;
+           && ngx_portal_view(*origin) == ngx_portal_own_origin();
 }
 
 
