@@ -73,6 +73,21 @@ public:
         connection_->idle = idle;
     }
 
+    /* epoll has dropped it: only the flags are left to be cleared */
+
+    void lost() noexcept override
+    {
+        if (connection_->read->active) {
+            (void) ngx_del_event(connection_->read, NGX_READ_EVENT,
+                                 NGX_CLOSE_EVENT);
+        }
+
+        if (connection_->write->active) {
+            (void) ngx_del_event(connection_->write, NGX_WRITE_EVENT,
+                                 NGX_CLOSE_EVENT);
+        }
+    }
+
 private:
     static void set(ngx_event_t *ev, ngx_int_t kind, bool wanted) noexcept
     {

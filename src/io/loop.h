@@ -81,6 +81,8 @@ class Watch {
     virtual void want(bool read, bool write) noexcept = 0;
     // An idle connection may be closed on a graceful shutdown (Watcher::on_shutdown); a busy one is waited for.
     virtual void idle(bool idle) noexcept = 0;
+    // The descriptor is closed already (libpq does that on its own): nothing is to be deregistered.
+    virtual void lost() noexcept {}
 };
 
 // One-shot. set() replaces what was set before. fired: the callback runs with the timer already unset.

@@ -106,6 +106,9 @@ void PostgresConnection::close() noexcept {
     state_ = State::down;
     unsent_ = false;
     retry_->cancel();
+    if (watch_ && PQsocket(connection_.get()) < 0) {
+        watch_->lost();
+    }
     watch_.reset();
     connection_.reset();
 }
