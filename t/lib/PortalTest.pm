@@ -109,7 +109,7 @@ sub write_toml {
     my $more     = $mail->{cert} ? qq(ca_file = "$dir/ca.pem"\n) : '';
     if ($mail->{auth}) {
         my ($user, $password) = split /:/, $mail->{auth}, 2;
-        $self->write_file('mail.password', "$password\n");
+        chmod 0600, $self->write_file('mail.password', "$password\n");
         $more .= qq(username = "$user"\npassword_file = "$dir/mail.password"\n);
     }
     $self->write_file('portal.toml', <<"TOML" . $redis . $self->{option}{toml} . <<"TOML");
