@@ -86,7 +86,7 @@ subtest 'NUL, lone surrogates, invalid UTF-8' => sub {
 };
 
 subtest 'numbers' => sub {
-    is_status(rest(qq({"customer_id":"$customer->{id}","expires_in":$_})), 422, $_)
+    is_status(rest(qq({"customer_id":"$customer->{id}","expires_in":$_})), 422, "expires_in $_")
         for '1e400', '99999999999999999999999999', '-0', '1e3', '"60"', '60.0';
     alive();
 };

@@ -126,10 +126,11 @@ subtest 'scopes' => sub {
 };
 
 subtest 'where it is sent' => sub {
-    is_status($t->get("$client?access_token=$all"), 401, 'not in the query') ;
+    my $unknown = 'unknown-' . 'x' x 40;    # nginx itself would log a good one
+    is_status($t->get("$client?access_token=$unknown"), 401, 'not in the query');
     is_status(ask($client, undef, headers => { 'X-Api-Key' => $all }), 401, 'not in other headers');
-    my $twice = $t->parse($t->raw("GET $client HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer $all\r\nAuthorization: Bearer nonsense\r\n\r\n"));
-    ok($twice->code == 400 || $twice->code == 200 || $twice->code == 401, 'two headers: ' . $twice->code);
+    my $twice = $t->parse($t->raw("GET $client HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer $unknown\r\nAuthorization: Bearer $unknown\r\n\r\n"));
+    ok($twice->code == 400 || $twice->code == 401, 'two headers: ' . $twice->code);
 };
 
 subtest 'a limited life' => sub {

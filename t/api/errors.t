@@ -11,7 +11,7 @@ my $client = '/api/v1/client-portal';
 
 subtest 'unknown paths' => sub {
     is_answer($t->get($_, token => $token), 404, '{"detail":"Not Found"}', $_)
-        for '/api/', '/api', '/api/nonsense', '/api/customer-sessionsx', '/api/customer-sessions/a/b', '/api//customer-sessions/x/y',
+        for '/api/', '/api/nonsense', '/api/customer-sessionsx', '/api/customer-sessions/a/b', '/api//customer-sessions/x/y',
         '/api/v1/', '/api/v2/client-portal/config';
     is_answer($t->get($_, token => $token), 404, '{"message":"Not found."}', $_)
         for "$client/nonsense", "$client/config/x", "$client/contacts/1", "$client/contacts//invite";
@@ -71,8 +71,8 @@ subtest 'problem+json for those who ask' => sub {
     ok($body->{errors}, 'errors');
     $response = $t->post('/api/customer-sessions/', token => $token, json => { customer_id => 'x', return_url => 'y' }, %accept);
     is(scalar @{ json_of($response)->{errors} }, 2, 'a list of every problem');
-    is($t->get('/api/nonsense', %accept)->header('Content-Type'), 'application/problem+json', '404');
-    is($t->get("$client/config", %accept)->header('Content-Type'), 'application/problem+json', '401');
+    is($t->get('/api/nonsense', %accept)->header('Content-Type'), 'application/problem+json', 'of a 404');
+    is($t->get("$client/config", %accept)->header('Content-Type'), 'application/problem+json', 'of a 401');
     is($t->get("$client/config", token => $token, %accept)->header('Content-Type'), 'application/json', 'not for success');
 };
 

@@ -54,7 +54,7 @@ subtest 'the body is optional' => sub {
 
 subtest 'custom_message: 2000 characters, not bytes' => sub {
     my $one = $fresh->();
-    is_status(invite('contacts', $one->{id}, json => { custom_message => 'ü' x 2000 }), 200, '2000');
+    is_status(invite('contacts', $one->{id}, json => { custom_message => 'ü' x 2000 }), 200, 'two thousand');
     my $count = $t->mail_files;
     for ('x' x 2001, 5, ['x'], { a => 1 }, true) {
         my $response = invite('contacts', $one->{id}, json => { custom_message => $_ });
@@ -83,7 +83,7 @@ subtest 'addressees that cannot be invited' => sub {
         for 999999, '9223372036854775807', $gone->{id}, $foreign->{id};
     is_answer(invite('companies', $_), 404, '{"message":"Company not found"}', "company $_") for 999999, $gone->{id};
     # the contract does not say whether these are 404 or 422: it is never a 500 and never somebody else
-    for my $id (0, -1, '9223372036854775808', '99999999999999999999', 'x', '1x', '1.5', '%31%00', '+1') {
+    for my $id (0, -1, '9223372036854775808', '99999999999999999999', 'x', '1x', '1.5', '%2031', '+1') {
         my $response = invite('contacts', $id);
         ok($response->code == 404 || $response->code == 422, "id $id: " . $response->code);
         ok(defined json_of($response)->{message}, 'a message');
