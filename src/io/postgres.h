@@ -6,6 +6,7 @@
 // dropped (results are positional). A cancelled query's result is read and discarded.
 // When a connection is lost, a statement marked Retry::read is sent once more on another one; the rest fail with
 // PostgresUnavailable, since nobody can tell whether they happened.
+// While the process drains, connections close once they are idle, and one is opened for each request that still asks.
 #pragma once
 
 #include <cstdint>

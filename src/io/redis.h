@@ -4,6 +4,8 @@
 // oldest one misses it, the whole connection is destroyed (replies are positional: a late one must never be taken for
 // another's) and every command on it fails with RedisUnavailable. A breaker then refuses at once, without waiting,
 // until a reconnect (back-off with jitter, 50 ms ... 5 s) has been answered a PING.
+// While the process drains the connection stays, for the requests still under way, and goes with the client; lost
+// then, it is not replaced.
 // hiredis 0.14: no TLS, so no rediss://.
 #pragma once
 

@@ -170,15 +170,28 @@ TEST_F(PostgresFailure, SeveralHostsFailOverWhenOneDiesOrFallsSilent) {
     PostgresServer first({"cluster_name=first"}), second({"cluster_name=second"});
     open("host=" + first.host() + "," + second.host() + " dbname=postgres user=postgres");
     EXPECT_EQ(run(cluster).front().text("name"), "first");
-    first.kill();
+    first.stop();
     wait_until([this] { return works(); }, 3000);
     EXPECT_EQ(run(cluster).front().text("name"), "second");
+    EXPECT_GE(log.count("closed the connection"), 1u);
 
     first.start();
     second.pause();
     wait_until([this] { return works(); }, 6000);
     EXPECT_EQ(run(cluster).front().text("name"), "first");
     second.resume();
+}
+
+// libpq replaces its socket half-way, often by one of the same number.
+TEST_F(PostgresFailure, ARefusingTcpHostIsSteppedOver) {
+    PostgresServer server;
+    std::string refused = std::to_string(test::free_port());
+    open("host=127.0.0.1,127.0.0.1," + server.host() + " port=" + refused + "," + refused +
+         ",5432 dbname=postgres user=postgres");
+    std::int64_t before = loop.now();
+    EXPECT_TRUE(works());
+    EXPECT_LE(loop.now() - before, 900);
+    EXPECT_EQ(log.count("lost"), 0u);
 }
 
 TEST_F(PostgresFailure, ASilentFirstHostAtStartIsSteppedOver) {
