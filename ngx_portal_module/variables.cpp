@@ -83,17 +83,25 @@ principal_name(const portal::Principal &principal)
 }
 
 
+/* those of access tokens, and the one that only sessions have */
+
 static std::string
 scopes(const portal::Principal &principal)
 {
     std::string  names;
 
-    for (portal::Scope scope : portal::all_scopes()) {
+    auto add = [&](portal::Scope scope) {
         if (principal.has(scope)) {
             names += names.empty() ? "" : " ";
             names += portal::scope_name(scope);
         }
+    };
+
+    for (portal::Scope scope : portal::all_scopes()) {
+        add(scope);
     }
+
+    add(portal::Scope::customer_portal_write);
 
     return names;
 }
