@@ -84,7 +84,7 @@ http {
     server {
         listen 127.0.0.1:%%PORT%%;
         location /api/ { portal_api; }
-        location = /return-200 { return 200; }
+        location = /api/v1/client-portal/return { return 200; }
         location /open/ { alias %%DIR%%/html/; }
         location /guarded/ { portal_auth workspace; portal_workspace any; alias %%DIR%%/html/; }
     }
@@ -308,7 +308,7 @@ sub beside_return_200 {
     my $transactions = transactions();
     for (1 .. $rounds) {
         my $offset = $offset{$setting};
-        push @plain, load_of($setting, 'GET', '/return-200', $seconds, '');
+        push @plain, load_of($setting, 'GET', '/api/v1/client-portal/return', $seconds, '');
         $offset{$setting} = $offset;
         push @subject, load_of($setting, 'GET', $CONFIG, $seconds, '');
         all_good($setting, $plain[-1]);
