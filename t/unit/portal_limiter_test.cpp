@@ -1,0 +1,305 @@
+// The limiter against a real Redis: literal across nodes, batches, leases, and what it does when Redis goes away.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <random>
+#include <vector>
+
+#include "io/sleep.h"
+#include "io_tasks.h"
+#include "portal/node_limiter.h"
+#include "servers.h"
+
+namespace portal {
+namespace {
+
+using test::LogLines;
+using test::RedisServer;
+
+struct NoLock final : ZoneLock {
+    void lock() noexcept override {}
+    void unlock() noexcept override {}
+};
+
+// A zone, a connection and a limiter: what a worker of a node of its own has.
+struct Node {
+    Node(io::Loop& loop, const io::RedisOptions* options, const Secrets& secrets,
+         const std::vector<Policy>& overrides)
+        : memory(std::calloc(Zone::minimum, 1), &std::free),
+          zone((Zone::format(memory.get(), Zone::minimum), memory.get()), lock, Freshness{}),
+          redis(options != nullptr ? std::make_unique<io::Redis>(loop, *options) : nullptr),
+          limiter(loop, zone, redis.get(), secrets, overrides) {}
+
+    std::unique_ptr<void, void (*)(void*)> memory;
+    NoLock lock;
+    Zone zone;
+    std::unique_ptr<io::Redis> redis;
+    NodeLimiter limiter;
+};
+
+constexpr Policy sixty{"sixty", 60, 60};
+constexpr Policy twenty{"twenty", 20, 1};
+constexpr Policy thousand{"thousand", 1000, 60};
+constexpr Policy closed{"closed", 5, 60, Policy::OnError::deny};
+
+class LimiterTest : public testing::Test {
+  protected:
+    std::unique_ptr<Node> node() {
+        auto made = std::make_unique<Node>(loop, &options, secrets, overrides);
+        EXPECT_TRUE(loop.run_task(made->redis->connected(5000)));
+        return made;
+    }
+    Verdict admit(Node& at, const Policy& policy, const Uuid& row) {
+        std::vector<Limit> limits{{&policy, at.limiter.row_key(policy, row)}};
+        return loop.run_task(at.limiter.admit(std::move(limits)));
+    }
+    void rest(std::int64_t milliseconds) { loop.run_task(rest_task(milliseconds)); }
+    io::Task<void> rest_task(std::int64_t milliseconds) { co_await io::sleep(loop, milliseconds); }
+
+    RedisServer server;
+    io::RedisOptions options = io::RedisOptions::parse(server.url(), false);
+    Secrets secrets = Secrets::parse(Secrets::generate_file());
+    std::vector<Policy> overrides;
+    LogLines log;
+    io::UvLoop loop{log.sink()};
+    Uuid row = Uuid::random();
+};
+
+TEST_F(LimiterTest, AdmitsExactlyTheQuotaAcrossNodes) {
+    auto first = node();
+    auto second = node();
+    int admitted = 0;
+    for (int call = 0; call < 61; ++call) {
+        Verdict verdict = admit(call % 2 == 0 ? *first : *second, sixty, row);
+        admitted += verdict.allowed ? 1 : 0;
+        if (verdict.allowed) {
+            EXPECT_EQ(verdict.remaining, 59u - unsigned(call));
+        } else {
+            EXPECT_GE(verdict.reset_in, 58);
+            EXPECT_LE(verdict.reset_in, 60);
+        }
+    }
+    EXPECT_EQ(admitted, 60);
+}
+
+TEST_F(LimiterTest, TellsItsHeaders) {
+    auto one = node();
+    Verdict verdict = admit(*one, sixty, row);
+    std::vector<http::Header> headers;
+    verdict.add_headers(headers);
+    ASSERT_EQ(headers.size(), 5u);
+    EXPECT_EQ(headers[0].value, "60");
+    EXPECT_EQ(headers[1].value, "59");
+    EXPECT_NEAR(double(std::atoll(headers[2].value.c_str())), double(unix_ms() / 1000 + 60), 1.0);
+    EXPECT_EQ(headers[3].value, "\"sixty\";q=60;w=60");
+    EXPECT_EQ(headers[4].value, "\"sixty\";r=59;t=60");
+}
+
+TEST_F(LimiterTest, NoWindowHoldsMoreThanTheQuotaHoweverTheNodesMix) {
+    auto first = node();
+    auto second = node();
+    std::mt19937 random(7);
+    std::vector<std::int64_t> times;
+    const std::int64_t until = monotonic_ms() + 3500;
+    while (monotonic_ms() < until) {
+        if (admit(random() % 2 == 0 ? *first : *second, twenty, row).allowed) {
+            times.push_back(monotonic_ms());
+        }
+        if (random() % 8 == 0) {
+            rest(std::int64_t(random() % 20));
+        }
+    }
+    EXPECT_GE(times.size(), 60u) << "what is allowed is given";
+    for (std::size_t at = 20; at < times.size(); ++at) {
+        // taken after the answer, so two of them may be a little closer than the log has them
+        EXPECT_GT(times[at] - times[at - 20], 985);
+    }
+}
+
+TEST_F(LimiterTest, OneTurnIsOneScriptCall) {
+    auto one = node();
+    admit(*one, sixty, Uuid::random());
+    loop.run_task(one->redis->command({"CONFIG", "RESETSTAT"}));
+    std::vector<io::Task<Verdict>> tasks;
+    for (int call = 0; call < 40; ++call) {
+        std::vector<Limit> limits{{&sixty, one->limiter.row_key(sixty, Uuid::random())}};
+        tasks.push_back(one->limiter.admit(std::move(limits)));
+        tasks.back().start();
+    }
+    rest(100);
+    for (auto& task : tasks) {
+        ASSERT_TRUE(task.done());
+        EXPECT_TRUE(task.result().allowed);
+    }
+    const std::string stats = loop.run_task(one->redis->command({"INFO", "commandstats"})).string();
+    EXPECT_NE(stats.find("cmdstat_evalsha:calls=1,"), std::string::npos) << stats;
+}
+
+TEST_F(LimiterTest, LeasesSpareRedisAndStayLiteral) {
+    auto first = node();
+    auto second = node();
+    int admitted = 0;
+    for (int call = 0; call < 2400; ++call) {
+        admitted += admit(call % 3 == 0 ? *first : *second, thousand, row).allowed ? 1 : 0;
+    }
+    EXPECT_LE(admitted, 1000);
+    EXPECT_GE(admitted, 930) << "leases shrink as the limit comes near";
+    EXPECT_GT(first->zone.counted(Counter::lease_hits) + second->zone.counted(Counter::lease_hits), 500u);
+}
+
+TEST_F(LimiterTest, RemainingFallsByOneACallOnOneNode) {
+    auto one = node();
+    for (unsigned call = 0; call < 200; ++call) {
+        EXPECT_EQ(admit(*one, thousand, row).remaining, 999 - call);
+    }
+}
+
+TEST_F(LimiterTest, SeveralLimitsAdmitAllOrNone) {
+    auto one = node();
+    const Policy two{"two", 2, 60};
+    for (int call = 0; call < 4; ++call) {
+        std::vector<Limit> limits{{&sixty, one->limiter.row_key(sixty, row)}, {&two, one->limiter.row_key(two, row)}};
+        Verdict verdict = loop.run_task(one->limiter.admit(std::move(limits)));
+        EXPECT_EQ(verdict.allowed, call < 2);
+        EXPECT_EQ(verdict.policy->name, "two");
+    }
+    auto other = node();
+    EXPECT_EQ(admit(*other, sixty, row).remaining, 57u) << "the refused ones were counted nowhere";
+}
+
+TEST_F(LimiterTest, GivesAnAdmissionBack) {
+    auto one = node();
+    auto other = node();
+    Verdict verdict;
+    for (int call = 0; call < 60; ++call) {
+        verdict = admit(*one, sixty, row);
+    }
+    ASSERT_FALSE(admit(*other, sixty, row).allowed);
+    one->limiter.give_back(verdict.charged);
+    rest(50);
+    EXPECT_TRUE(admit(*one, sixty, row).allowed);
+    EXPECT_FALSE(admit(*one, sixty, row).allowed);
+}
+
+TEST_F(LimiterTest, ARefusalIsRememberedWithoutAskingAgain) {
+    auto one = node();
+    auto other = node();
+    for (int call = 0; call < 60; ++call) {
+        admit(*one, sixty, row);
+    }
+    EXPECT_FALSE(admit(*other, sixty, row).allowed);
+    const auto asked = other->zone.counted(Counter::redis_asks);
+    for (int call = 0; call < 20; ++call) {
+        EXPECT_FALSE(admit(*other, sixty, row).allowed);
+    }
+    EXPECT_EQ(other->zone.counted(Counter::redis_asks), asked);
+}
+
+TEST_F(LimiterTest, SurvivesARestartThatForgetsTheScript) {
+    auto one = node();
+    admit(*one, sixty, row);
+    loop.run_task(one->redis->command({"SCRIPT", "FLUSH"}));
+    Verdict verdict = admit(*one, sixty, row);
+    EXPECT_TRUE(verdict.allowed);
+    EXPECT_FALSE(verdict.degraded);
+    EXPECT_EQ(verdict.remaining, 58u);
+}
+
+TEST_F(LimiterTest, WithoutRedisTheNodeStaysLiteralAndWhatFailsClosedIsRefused) {
+    auto one = node();
+    for (int call = 0; call < 30; ++call) {
+        admit(*one, sixty, row);
+    }
+    server.kill();
+    int admitted = 0;
+    for (int call = 0; call < 40; ++call) {
+        Verdict verdict = admit(*one, sixty, row);
+        EXPECT_TRUE(verdict.degraded || !verdict.allowed);
+        admitted += verdict.allowed ? 1 : 0;
+    }
+    EXPECT_EQ(admitted, 30);
+    EXPECT_GE(one->zone.counted(Counter::limiter_degraded), 30u);
+    Verdict refused = admit(*one, closed, row);
+    EXPECT_FALSE(refused.allowed);
+    EXPECT_TRUE(refused.unavailable);
+    server.start();
+    ASSERT_TRUE(loop.run_task(one->redis->connected(5000)));
+    Verdict again = admit(*one, sixty, row);
+    EXPECT_FALSE(again.allowed) << "Redis came back empty, the node has not forgotten";
+    EXPECT_TRUE(admit(*one, closed, row).allowed);
+}
+
+TEST_F(LimiterTest, AStalledRedisCostsItsBudgetOnce) {
+    options.budget = 100;
+    auto one = node();
+    server.pause();
+    const std::int64_t began = monotonic_ms();
+    EXPECT_TRUE(admit(*one, sixty, row).degraded);
+    EXPECT_TRUE(admit(*one, sixty, row).degraded);
+    EXPECT_TRUE(admit(*one, sixty, row).degraded);
+    EXPECT_LT(monotonic_ms() - began, 400) << "the breaker spares the others the wait";
+    EXPECT_FALSE(admit(*one, closed, row).allowed);
+    server.resume();
+}
+
+TEST_F(LimiterTest, CancellingAnAskHarmsNobody) {
+    auto one = node();
+    {
+        std::vector<Limit> limits{{&sixty, one->limiter.row_key(sixty, row)}};
+        io::Task<Verdict> gone = one->limiter.admit(std::move(limits));
+        gone.start();
+    }
+    EXPECT_TRUE(admit(*one, sixty, row).allowed);
+    rest(20);
+    EXPECT_TRUE(admit(*one, sixty, row).allowed);
+}
+
+TEST_F(LimiterTest, AClockSetBackIsReadAsNow) {
+    auto one = node();
+    // a log from an hour ahead, as another Redis's clock would have left it: 60 admissions
+    const LimitKey key = one->limiter.row_key(sixty, row);
+    const std::string name = "portal:{" + base64url(key.bytes.data(), key.bytes.size()) + "}";
+    std::string log_text("\x3c\0\0\0", 4);
+    const std::int64_t ahead = unix_ms() + 3600 * 1000;
+    for (int at = 0; at < 6; ++at) {
+        log_text += char(ahead >> (8 * at));
+    }
+    log_text += std::string("\x3c\0", 2);
+    loop.run_task(one->redis->command({"SET", name, log_text}));
+    Verdict verdict = admit(*one, sixty, row);
+    EXPECT_FALSE(verdict.allowed);
+    EXPECT_LE(verdict.reset_in, 60);
+}
+
+TEST_F(LimiterTest, WithoutRedisConfiguredTheZoneDecides) {
+    Node alone(loop, nullptr, secrets, overrides);
+    int admitted = 0;
+    for (int call = 0; call < 100; ++call) {
+        Verdict verdict = admit(alone, sixty, row);
+        EXPECT_FALSE(verdict.degraded);
+        admitted += verdict.allowed ? 1 : 0;
+    }
+    EXPECT_EQ(admitted, 60);
+}
+
+TEST_F(LimiterTest, OverridesReplaceAPolicyByName) {
+    overrides.push_back({"sixty", 2, 60});
+    auto one = node();
+    EXPECT_TRUE(admit(*one, sixty, row).allowed);
+    EXPECT_TRUE(admit(*one, sixty, row).allowed);
+    EXPECT_FALSE(admit(*one, sixty, row).allowed);
+}
+
+TEST(LimiterAddress, KeysIpv6ByItsNetworkAndMappedAddressesAsIpv4) {
+    EXPECT_EQ(limiter_address("192.0.2.7"), "192.0.2.7");
+    EXPECT_EQ(limiter_address("::ffff:192.0.2.7"), "192.0.2.7");
+    EXPECT_EQ(limiter_address("2001:db8:1:2:3:4:5:6"), limiter_address("2001:db8:1:2::1"));
+    EXPECT_NE(limiter_address("2001:db8:1:2::1"), limiter_address("2001:db8:1:3::1"));
+    EXPECT_EQ(limiter_address("unix:"), "unix:");
+}
+
+}  // namespace
+}  // namespace portal
