@@ -121,6 +121,9 @@ ngx_portal_init(ngx_conf_t *cf) noexcept
            != NGX_OK
         || ngx_portal_add_handler(cmcf, NGX_HTTP_ACCESS_PHASE,
                                   ngx_portal_access_handler)
+           != NGX_OK
+        || ngx_portal_add_handler(cmcf, NGX_HTTP_LOG_PHASE,
+                                  ngx_portal_redact_refused_handler)
            != NGX_OK)
     {
         return NGX_ERROR;

@@ -24,13 +24,15 @@ char *ngx_module_names[] = {
 
 
 /*
- * Handlers of a phase run in the reverse of this order: ours goes before
- * ngx_http_access_module so that it runs after allow and deny, which are
- * cheaper than a database look-up.
+ * Handlers of the LOG phase run in this order: ours goes before
+ * ngx_http_log_module, to overwrite what must not be logged.  Those of other
+ * phases run in the reverse of it: ours goes before ngx_http_access_module so
+ * that it runs after allow and deny, which are cheaper than a look-up.
  */
 
 char *ngx_module_order[] = {
     "ngx_portal_module",
+    "ngx_http_log_module",
     "ngx_http_access_module",
     NULL
 };

@@ -6,6 +6,7 @@
 
 
 static constexpr std::string_view  link_path = "/client-portal/";
+static constexpr size_t            shortest_token = 20;
 
 
 static bool
@@ -56,12 +57,62 @@ redact_arguments(u_char *data, size_t len, std::string *first)
 }
 
 
+/* behind every "/client-portal/" that is none of the API's; was there one? */
+
+static bool
+redact_links(u_char *data, size_t len, std::string *first)
+{
+    bool              found = false;
+    size_t            at, end, begin = 0;
+    std::string_view  text(reinterpret_cast<char *>(data), len);
+
+    while ((at = text.find(link_path, begin)) != text.npos) {
+        begin = at + link_path.size() - 1;
+
+        if (text.substr(0, at).ends_with("/api/v1")) {
+            continue;
+        }
+
+        end = ngx_min(text.find_first_of("/?# ", begin + 1), len);
+
+        if (end - begin > shortest_token) {
+            overwrite(data + begin + 1, end - begin - 1, first);
+            found = true;
+        }
+    }
+
+    return found;
+}
+
+
 /* in a whole URL, or a path and its query, or a request line */
 
 static void
 redact_url(ngx_str_t *url, std::string *first)
 {
-    size_t            at, end, question;
+    size_t  question;
+
+    if (url->len == 0) {
+        return;
+    }
+
+    question = ngx_min(ngx_portal_view(*url).find('?'), url->len);
+
+    redact_links(url->data, question, first);
+
+    if (question < url->len) {
+        redact_arguments(url->data + question + 1, url->len - question - 1,
+                         first);
+    }
+}
+
+
+/* all of the path of a URL or a request line */
+
+static void
+overwrite_path(ngx_str_t *url)
+{
+    size_t            begin, end;
     std::string_view  text;
 
     if (url->len == 0) {
@@ -69,24 +120,43 @@ redact_url(ngx_str_t *url, std::string *first)
     }
 
     text = ngx_portal_view(*url);
-    question = ngx_min(text.find('?'), url->len);
+    begin = text.find('/');
 
-    at = text.substr(0, question).find(link_path);
+    if (begin != text.npos) {
+        end = ngx_min(text.find_first_of("? ", begin), url->len);
+        overwrite(url->data + begin + 1, end - begin - 1, nullptr);
+    }
+}
 
-    if (at != text.npos
-        && !text.substr(0, at).ends_with("/api/v1"))
+
+/*
+ * The request line, its URI and its arguments share their bytes in most
+ * requests, and do not in HTTP/2 and where the URI was decoded: the first
+ * of them that still has the credential gives it.
+ */
+
+static void
+redact_request(ngx_http_request_t *r, std::string *first)
+{
+    redact_url(&r->unparsed_uri, first);
+    redact_url(&r->request_line, first);
+
+    if (r->uri.len != 0
+        && redact_links(r->uri.data, r->uri.len, first)
+        && (r->complex_uri || r->quoted_uri))
     {
-        at += link_path.size();
-        end = ngx_min(text.find_first_of("/?# ", at), url->len);
+        /* as it was sent, the link may be encoded or written with detours */
 
-        if (end - at >= 20) {
-            overwrite(url->data + at, end - at, first);
-        }
+        overwrite_path(&r->unparsed_uri);
+        overwrite_path(&r->request_line);
     }
 
-    if (question < url->len) {
-        redact_arguments(url->data + question + 1, url->len - question - 1,
-                         first);
+    if (r->args.len != 0) {
+        redact_arguments(r->args.data, r->args.len, first);
+    }
+
+    if (r->headers_in.referer != nullptr) {
+        redact_url(&r->headers_in.referer->value, nullptr);
     }
 }
 
@@ -101,23 +171,7 @@ ngx_portal_redact_handler(ngx_http_request_t *r) noexcept try
         return NGX_DECLINED;
     }
 
-    /*
-     * the request line, its URI and its arguments share their bytes in most
-     * requests, and do not in HTTP/2 and where the URI was decoded: the first
-     * of them that still has the credential gives it
-     */
-
-    redact_url(&r->unparsed_uri, &credential);
-    redact_url(&r->request_line, &credential);
-    redact_url(&r->uri, &credential);
-
-    if (r->args.len != 0) {
-        redact_arguments(r->args.data, r->args.len, &credential);
-    }
-
-    if (r->headers_in.referer != nullptr) {
-        redact_url(&r->headers_in.referer->value, nullptr);
-    }
+    redact_request(r, &credential);
 
     if (credential.empty()) {
         return NGX_DECLINED;
@@ -148,4 +202,20 @@ ngx_portal_redact_handler(ngx_http_request_t *r) noexcept try
     /* out of memory half-way: rather no answer than a token in the log */
 
     return NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+/* what was refused while it was read has seen no phase but this */
+
+ngx_int_t
+ngx_portal_redact_refused_handler(ngx_http_request_t *r) noexcept try
+{
+    if (r == r->main && (!r->valid_location || r->internal)) {
+        redact_request(r, nullptr);
+    }
+
+    return NGX_OK;
+
+} catch (...) {
+    return NGX_ERROR;
 }
