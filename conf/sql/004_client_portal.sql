@@ -101,7 +101,7 @@ CREATE TABLE portal.client_portal_configs (
     CONSTRAINT client_portal_configs_portal_name_length CHECK (char_length(portal_name) BETWEEN 1 AND 256),
     CONSTRAINT client_portal_configs_portal_logo_form CHECK (char_length(portal_logo) BETWEEN 1 AND 2083
         AND portal_logo !~ '[[:cntrl:]]' AND (portal_logo ~ '^https://'
-            OR portal_logo !~ '(^/|\\|^[A-Za-z][A-Za-z0-9+.-]*:|(^|/)\.\.?(/|$))')),
+            OR portal_logo !~ '(\\|^[A-Za-z][A-Za-z0-9+.-]*:|(^|/)(\.\.?)?(/|$))')),
     CONSTRAINT client_portal_configs_primary_color_form CHECK (primary_color COLLATE "C" ~ '^#[0-9A-Fa-f]{6}$'),
     CONSTRAINT client_portal_configs_secondary_color_form CHECK (secondary_color COLLATE "C" ~ '^#[0-9A-Fa-f]{6}$'),
     CONSTRAINT client_portal_configs_welcome_message_length CHECK (char_length(welcome_message) <= 2000),

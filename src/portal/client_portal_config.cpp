@@ -98,7 +98,7 @@ bool is_color(std::string_view text) {
 
 // Relative, forward slashes only, and never upwards: it is looked up below portal_logo_root.
 bool is_logo_path(std::string_view path) {
-    if (path.empty() || path.front() == '/' || path.find(':') < path.find('/')) {
+    if (path.empty() || path.front() == '/' || path.back() == '/' || path.find(':') < path.find('/')) {
         return false;
     }
     if (std::ranges::any_of(path, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f || c == '\\'; })) {
@@ -198,13 +198,16 @@ io::Task<CachedConfig> find_client_portal_config(Services& portal, Uuid workspac
     const std::uint64_t generation = portal.configs.generation();
     Parameters parameters(workspace.text());
     io::Rows rows;
+    std::optional<CachedConfig> stale;
     try {
         rows = co_await portal.db.query(find_statement, std::move(parameters));
     } catch (const io::PostgresUnavailable&) {
-        std::optional<CachedConfig> stale = portal.configs.find(workspace, true);
+        stale = portal.configs.find(workspace, true);
         if (!stale) {
             throw;
         }
+    }
+    if (stale) {
         co_return std::move(*stale);
     }
     if (rows.empty()) {
