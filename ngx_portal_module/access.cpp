@@ -354,6 +354,8 @@ guard_t::charge(ngx_array_t *array, decision_t &decision)
     auto  *limit = static_cast<ngx_portal_limit_t *>(array->elts);
     auto  &limiter = ngx_portal_this_worker->limiter;
 
+    ngx_portal_this_worker->look_at_address(r_->connection);
+
     std::vector<portal::Limit>  limits;
 
     for (ngx_uint_t i = 0; i < array->nelts; i++) {

@@ -732,7 +732,20 @@ ngx_portal_rate_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return const_cast<char *>("has the name of a class of the API");
     }
 
+    for (auto &known : pmcf->product->site_policies) {
+        if (known.name == name && (known.quota != limit.policy.quota
+                                   || known.window != limit.policy.window))
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"%V\" of the name \"%s\" was given with "
+                               "another rate before, and they would share "
+                               "their counters", &cmd->name, name.c_str());
+            return static_cast<char *>(NGX_CONF_ERROR);
+        }
+    }
+
     limit.policy.name = pmcf->product->names.emplace_back(std::move(name));
+    pmcf->product->site_policies.push_back(limit.policy);
 
     slot = static_cast<ngx_portal_limit_t *>(ngx_array_push(plcf->limits));
     if (slot == nullptr) {

@@ -65,6 +65,7 @@ private:
     ngx_int_t send_headers(const portal::http::Response &response) noexcept;
 
     void begin_body(std::size_t limit) noexcept;
+    ngx_int_t read_on() noexcept;
     void take_buffers() noexcept;
     static void on_body(ngx_http_request_t *r) noexcept;
     static void on_body_readable(ngx_http_request_t *r) noexcept;
@@ -133,6 +134,8 @@ ngx_int_t
 exchange_t::start(portal::api::Groups groups)
 {
     auto  *worker = ngx_portal_this_worker;
+
+    worker->look_at_address(r_->connection);
 
     task_ = portal::api::dispatch(*this, worker->services,
                                   worker->authenticator, ngx_portal_router(),
@@ -241,6 +244,18 @@ exchange_t::send(const portal::http::Response &response) noexcept
     ngx_int_t     rc;
     ngx_buf_t    *b;
     ngx_chain_t   out;
+
+    /* what a client quotes of an error is found in the log */
+
+    if (response.status >= NGX_HTTP_BAD_REQUEST) {
+        ngx_str_t   id = ngx_portal_str(request_id);
+        ngx_uint_t  level = response.status >= NGX_HTTP_INTERNAL_SERVER_ERROR
+                                ? NGX_LOG_WARN : NGX_LOG_INFO;
+
+        ngx_log_error(level, r_->connection->log, 0,
+                      "portal: answered %d, request_id: %V",
+                      response.status, &id);
+    }
 
     rc = send_headers(response);
 
@@ -387,9 +402,52 @@ exchange_t::begin_body(std::size_t limit) noexcept
     }
 
     if (body_state_ == reading) {
+        rc = read_on();
+
+        if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+            body_state_ = aborted;
+            body_error_ = rc;
+            return;
+        }
+    }
+
+    if (body_state_ == reading) {
         r_->read_event_handler = on_body_readable;
         r_->write_event_handler = ngx_http_request_empty_handler;
     }
+}
+
+
+/*
+ * nginx reads on into a full buffer only when it is called again after we
+ * took what is there: no event will tell of bytes that have come already
+ */
+
+ngx_int_t
+exchange_t::read_on() noexcept
+{
+    size_t     before;
+    ngx_int_t  rc;
+
+    do {
+        before = body_.size();
+
+        rc = ngx_http_read_unbuffered_request_body(r_);
+
+        if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+            return rc;
+        }
+
+        take_buffers();
+
+    } while (body_state_ == reading && rc == NGX_AGAIN
+             && body_.size() > before);
+
+    if (body_state_ == reading && rc != NGX_AGAIN && !r_->reading_body) {
+        body_state_ = complete;
+    }
+
+    return rc;
 }
 
 
@@ -468,7 +526,7 @@ exchange_t::on_body_readable(ngx_http_request_t *r) noexcept
         return;
     }
 
-    rc = ngx_http_read_unbuffered_request_body(r);
+    rc = exchange->read_on();
 
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
         ngx_http_finalize_request(r, rc);
@@ -476,15 +534,8 @@ exchange_t::on_body_readable(ngx_http_request_t *r) noexcept
         return;
     }
 
-    exchange->take_buffers();
-
     if (exchange->body_state_ == reading) {
-
-        if (rc == NGX_AGAIN || r->reading_body) {
-            return;
-        }
-
-        exchange->body_state_ = complete;
+        return;
     }
 
     exchange->wait_for_client();

@@ -28,6 +28,7 @@ struct ngx_portal_product_t {
     std::unique_ptr<portal::Secrets>      secrets;
     portal::Settings                      settings;
     std::vector<portal::Policy>           policies;   /* overrides */
+    std::vector<portal::Policy>           site_policies;
     std::deque<std::string>               names;      /* of policies */
 };
 

@@ -139,6 +139,41 @@ ngx_portal_worker::~ngx_portal_worker()
 }
 
 
+void
+ngx_portal_worker::look_at_address(ngx_connection_t *c) noexcept
+{
+    ngx_int_t         second = 0;
+    std::string_view  text;
+
+    if (address_told_) {
+        return;
+    }
+
+    text = ngx_portal_view(c->addr_text);
+
+    if (text.starts_with("172.") && text.find('.', 4) != text.npos) {
+        second = ngx_atoi(c->addr_text.data + 4, text.find('.', 4) - 4);
+    }
+
+    if (!text.starts_with("unix:") && !text.starts_with("127.")
+        && !text.starts_with("10.") && !text.starts_with("192.168.")
+        && !(second >= 16 && second <= 31)
+        && !text.starts_with("fc") && !text.starts_with("fd")
+        && text != "::1")
+    {
+        return;
+    }
+
+    address_told_ = true;
+
+    ngx_log_error(NGX_LOG_WARN, c->log, 0,
+                  "portal: a client's address is \"%V\": if that is a proxy, "
+                  "all its clients share their limits until "
+                  "set_real_ip_from and real_ip_header are configured",
+                  &c->addr_text);
+}
+
+
 const portal::api::Router &
 ngx_portal_router()
 {

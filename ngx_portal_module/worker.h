@@ -90,6 +90,12 @@ public:
     ngx_portal_config_cache                configs;
     std::unique_ptr<portal::HelperClient>  helper;
     portal::Services                       services;
+
+    /* says once that limits by address see a proxy's, not the client's */
+    void look_at_address(ngx_connection_t *c) noexcept;
+
+private:
+    bool  address_told_ = false;
 };
 
 
