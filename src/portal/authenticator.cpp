@@ -53,6 +53,7 @@ struct Authenticator::Flight final : io::Completion, io::Posted {
     std::vector<TokenHash> hashes;
     Kind claimed = Kind::none;
     std::uint64_t generation = 0;
+    std::int64_t began = 0;   // what it brings is as old as this
     std::optional<Principal> principal;
     bool unavailable = false;
     std::vector<Landing*> waiting;
@@ -98,11 +99,10 @@ Authenticator::Flight::~Flight() {
 
 void Authenticator::Flight::run() noexcept {
     auto self = owner.flights_.extract(digest);
-    const std::int64_t now = monotonic_ms();
     if (principal) {
-        owner.zone_.store(digest, *principal, generation, now);
+        owner.zone_.store(digest, *principal, generation, began);
     } else if (!unavailable) {
-        owner.zone_.store_nobody(digest, generation, now);
+        owner.zone_.store_nobody(digest, generation, began);
     }
     for (std::size_t index = 0; index < waiting.size(); ++index) {
         if (Landing* landing = std::exchange(waiting[index], nullptr)) {
@@ -183,6 +183,7 @@ io::Task<Authentication> Authenticator::authenticate(std::string_view token, std
         flight->hashes = secrets_.hashes(token);
         flight->claimed = form.kind;
         flight->generation = zone_.generation();
+        flight->began = monotonic_ms();
         flight->task = read(*flight);
         flight->task.start(flight.get());
     }
