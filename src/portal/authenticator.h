@@ -44,7 +44,7 @@ class Authenticator {
 
     // Throws io::PostgresUnavailable when it cannot be told and nothing stale may be used.
     io::Task<Authentication> authenticate(std::string_view token, std::string_view client_address);
-    // The same when the zone knows the answer: no coroutine.
+    // The same when the zone knows the answer, to be tried first: no coroutine.
     bool authenticate_now(std::string_view token, Principal& principal);
 
   private:
