@@ -189,6 +189,7 @@ guard_t::decide(ngx_portal_loc_conf_t *plcf)
 {
     bool          unavailable = false;
     ngx_str_t     slug = ngx_null_string;
+    ngx_str_t    *wanted = plcf->workspace != nullptr ? &slug : nullptr;
     decision_t    decision;
 
     if (plcf->workspace != nullptr
@@ -204,7 +205,7 @@ guard_t::decide(ngx_portal_loc_conf_t *plcf)
 
         if (!asked_) {
             try {
-                co_await authenticate(plcf->workspace ? &slug : nullptr);
+                co_await authenticate(wanted);
                 asked_ = true;
 
             } catch (const portal::io::PostgresUnavailable &) {
