@@ -1,5 +1,7 @@
 #include "ctl/verb.h"
 
+#include <charconv>
+
 #include <CLI/CLI.hpp>
 
 #include "ctl/session.h"
@@ -47,8 +49,16 @@ Option Verb::text(const char* name, const char* description, std::function<void(
 }
 
 Option Verb::number(const char* name, const char* description, std::function<void(std::int64_t)> take) {
-    auto parsed = [take = std::move(take)](const std::int64_t& number) { take(number); };
-    return Option(app_->add_option_function<std::int64_t>(name, parsed, description)->type_name("N"));
+    // not CLI11's own conversion: it takes the nearest number that fits for one that does not
+    auto parsed = [name, take = std::move(take)](const std::string& text) {
+        std::int64_t number = 0;
+        auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+        if (error != std::errc() || end != text.data() + text.size()) {
+            throw CLI::ConversionError(text + " is no whole number of 64 bits", name);
+        }
+        take(number);
+    };
+    return text(name, description, parsed).hint("N");
 }
 
 Option Verb::toggle(const char* name, const char* description, std::function<void(bool)> take) {

@@ -3,7 +3,6 @@
 #include <openssl/evp.h>
 
 #include "portal/billing_address.h"
-#include "portal/business_failure.h"
 #include "portal/email.h"
 #include "portal/member.h"
 #include "portal/secrets.h"
@@ -23,11 +22,21 @@ using http::Json;
 using io::Parameters;
 using io::Statement;
 
+// Looks before it inserts, and does nothing where somebody was faster: the violation of a unique index would write the
+// address into the server's log.
 constexpr Statement create_statement{"customer_create", R"(
-WITH customer AS (
+WITH taken AS (
+    SELECT coalesce(bool_or(lower(email COLLATE "C") = lower($3::text COLLATE "C")), false) AS email,
+           coalesce(bool_or(external_id = $2::text), false) AS external_id
+      FROM portal.customers
+     WHERE workspace_id = $1::uuid AND deleted_at IS NULL
+       AND (lower(email COLLATE "C") = lower($3 COLLATE "C") OR external_id = $2)
+), customer AS (
     INSERT INTO portal.customers (workspace_id, external_id, email, name, type, billing_address, metadata)
-    VALUES ($1::uuid, $2::text, $3::text, $4::text, coalesce($5::text, 'individual'), $6::jsonb,
-            coalesce($7::jsonb, '{}'))
+    SELECT $1, $2, $3, $4::text, coalesce($5::text, 'individual'), $6::jsonb, coalesce($7::jsonb, '{}')
+      FROM taken
+     WHERE NOT taken.email AND NOT taken.external_id
+    ON CONFLICT DO NOTHING
     RETURNING *
 ), owner AS (
     INSERT INTO portal.members (workspace_id, customer_id, external_id, email, name, role)
@@ -37,8 +46,10 @@ WITH customer AS (
      WHERE (w.feature_settings->>'member_model_enabled')::boolean
     RETURNING *
 )
-SELECT )" PORTAL_CUSTOMER_COLUMNS("c") ", " PORTAL_MEMBER_COLUMNS("m") R"(
-  FROM customer c
+SELECT taken.email AS email_taken, taken.external_id AS external_id_taken, )" PORTAL_CUSTOMER_COLUMNS("c") ", "
+    PORTAL_MEMBER_COLUMNS("m") R"(
+  FROM taken
+  LEFT JOIN customer c ON true
   LEFT JOIN owner m ON true)"};
 
 // the id wins over the external id, that over the address
@@ -113,12 +124,20 @@ OwnerInput parse_owner(const Json& sent, http::Fields& outer) {
     return owner;
 }
 
-// What a unique index refused, as a 422. Anything else goes on as it is.
-http::Failure taken(const io::PostgresError& error, const CustomerInput& input) {
-    if (error.constraint.find("external") != std::string::npos) {
-        return business_failure("external_id", "A customer with this external ID already exists.", *input.external_id);
+// Throws a 422 for what another customer has already; both problems when both are.
+void refuse_taken(const io::Row& row, const CustomerInput& input) {
+    std::vector<http::Problem> problems;
+    if (row.boolean("email_taken")) {
+        problems.push_back(http::business_problem(
+            {"body", "email"}, "A customer with this email address already exists.", input.email));
     }
-    return business_failure("email", "A customer with this email address already exists.", input.email);
+    if (row.boolean("external_id_taken")) {
+        problems.push_back(http::business_problem(
+            {"body", "external_id"}, "A customer with this external ID already exists.", input.external_id));
+    }
+    if (!problems.empty()) {
+        throw http::validation_failed(std::move(problems));
+    }
 }
 
 }  // namespace
@@ -196,18 +215,18 @@ CustomerReference CustomerReference::any(const std::string& text) {
 }
 
 io::Task<Json> create_customer(io::Postgres& db, std::string workspace_id, CustomerInput input) {
-    Parameters parameters(workspace_id, input.external_id, input.email, input.name, input.type,
-                          stored(input.billing_address), stored(input.metadata), input.owner.external_id,
-                          input.owner.email, input.owner.name);
-    try {
+    for (int attempt = 0; attempt < 2; ++attempt) {
+        Parameters parameters(workspace_id, input.external_id, input.email, input.name, input.type,
+                              stored(input.billing_address), stored(input.metadata), input.owner.external_id,
+                              input.owner.email, input.owner.name);
         io::Rows rows = co_await db.query(create_statement, std::move(parameters));
-        co_return with_members(rows);
-    } catch (const io::PostgresError& error) {
-        if (error.sqlstate != "23505") {
-            throw;
+        if (!rows.front().null("customer_id")) {
+            co_return with_members(rows);
         }
-        throw taken(error, input);
+        // neither made nor taken: somebody was faster, and is seen the second time
+        refuse_taken(rows.front(), input);
     }
+    throw http::unavailable(1);
 }
 
 io::Task<Json> find_customer(io::Postgres& db, std::string workspace_id, CustomerReference which) {

@@ -11,7 +11,8 @@ using http::Json;
 using io::Parameters;
 using io::Statement;
 
-// Makes the member when `verdict` is ok, else says which rule forbids it.
+// Makes the member when `verdict` is ok, else says which rule forbids it. ON CONFLICT: the violation of the index would
+// write the address into the server's log.
 constexpr Statement create_statement{"member_create", R"(
 WITH customer AS (
     SELECT id, workspace_id, type
@@ -42,6 +43,7 @@ WITH customer AS (
     SELECT c.workspace_id, c.id, $3, $4::text, $5::text, j.role
       FROM customer c
       JOIN judged j ON j.verdict = 'ok'
+    ON CONFLICT (customer_id, lower(email COLLATE "C")) WHERE deleted_at IS NULL DO NOTHING
     RETURNING *
 )
 SELECT j.verdict, )" PORTAL_MEMBER_COLUMNS("m") R"(
@@ -87,7 +89,7 @@ http::Failure taken(const io::PostgresError& error, const MemberInput& input) {
     if (error.constraint.find("external") != std::string::npos) {
         return business_failure("external_id", "A member with this external ID already exists.", input.external_id);
     }
-    return refusal(error.sqlstate == "23P01" ? "second_owner" : "email_taken", input);
+    return refusal("second_owner", input);
 }
 
 }  // namespace
@@ -139,6 +141,9 @@ io::Task<Json> create_member(io::Postgres& db, std::string workspace_id, MemberI
         std::string_view verdict = rows.empty() ? "no_customer" : rows.front().text("verdict");
         if (verdict != "ok") {
             throw refusal(verdict, input);
+        }
+        if (rows.front().null("member_id")) {
+            throw refusal("email_taken", input);   // by a request that was faster
         }
         co_return member_json(rows.front());
     } catch (const io::PostgresError& error) {

@@ -49,13 +49,13 @@ subtest 'refused' => sub {
     refused(qr/Company not found/, qw(invite company 99), @in);
     refused(qr/Contact not found/, qw(invite contact 77), @in);
     refused(qr/custom_message: String should have at most 2000/, qw(invite contact), $contact->{id}, @in, '--message', 'x' x 2001);
-    $t->mail_mode('reject');
+    $t->mail_mode('refuse');
     refused(qr/Failed to send portal invitation: \S/, qw(invite contact), $contact->{id}, @in, '--wait');
     is($t->value('SELECT count(*) FROM portal.client_portal_tokens WHERE revoked_at IS NOT NULL'), 1, 'its token is revoked');
 };
 
 subtest 'the queue' => sub {
-    $t->mail_mode('defer');
+    $t->mail_mode('tempfail');
     is($t->ctl(qw(invite contact), $contact->{id}, @in, '--wait')->{message}, 'Portal invitation queued');
     my ($mail) = grep { $_->{state} eq 'queued' } @{ queue() };
     ok($mail->{reply}, 'what the server said');

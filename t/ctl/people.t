@@ -41,11 +41,13 @@ subtest 'refused' => sub {
         qw(customer create), @in, qw(--email mike@example.COM));
     refused(qr/^portalctl: external_id: A customer with this external ID already exists\.$/,
         qw(customer create), @in, qw(--email other@example.com --external-id cus_1));
+    my (undef, undef, undef, $both) = $t->ctl_run(qw(customer create), @in, qw(--email MIKE@example.com --external-id cus_1));
+    is(scalar(() = $both =~ /already exists/g), 2, 'both at once');
     $t->ctl(qw(customer create -w), $other->{slug}, qw(--email mike@example.com --external-id cus_1));
     $t->ctl(qw(customer create), @in, '--email', "mi\x{212A}e\@example.com");
     pass('a look-alike letter is another address');
     refused(qr/email: value is not a valid email address: /, qw(customer create), @in, '--email', $_)
-        for '', 'mike', '@example.com', 'mike@', 'mike@localhost', 'a b@example.com', "a\nb\@example.com", 'a@b@example.com',
+        for 'mike', '@example.com', 'mike@', 'mike@localhost', 'a b@example.com', "a\nb\@example.com", 'a@b@example.com',
         '.a@example.com', 'a..b@example.com', 'a@-b.example.com', 'a@example..com', 'a@example.com.', ('x' x 65) . '@example.com';
     refused(qr/name: String should have at most 256/, qw(customer create), @in, qw(--email n@example.com --name), 'x' x 257);
     refused(qr/type: Input should be 'individual' or 'team'/, qw(customer create), @in, qw(--email n@example.com --type x));
@@ -98,6 +100,19 @@ subtest 'members' => sub {
     is($t->ctl(qw(member list), @club)->{meta}{total}, 5);
     is_deeply([map { $_->{email} } @{ $t->ctl(qw(member list --customer team), @club)->{data} }],
         [qw(boss@example.com Bob@example.com c@example.com)], 'oldest first');
+};
+
+subtest 'many at once' => sub {
+    my @arguments = (PortalTest::build() . '/portalctl', '--config', $t->dir . '/portal.toml', qw(customer create), @club,
+        qw(--email same@example.com));
+    my @pids = map { my $pid = fork; $pid || do {
+        open STDOUT, '>>', $t->dir . '/race.log';
+        open STDERR, '>&', \*STDOUT;
+        exec @arguments or POSIX::_exit(127);
+    } } 1 .. 8;
+    my @codes = sort map { waitpid $_, 0; $? >> 8 } @pids;
+    is("@codes", '0 1 1 1 1 1 1 1', 'one is made') or diag PortalTest::slurp($t->dir . '/race.log');
+    is($t->value("SELECT count(*) FROM portal.members WHERE email = 'same\@example.com'"), 1, 'with its one owner');
 };
 
 subtest 'list' => sub {

@@ -7,8 +7,8 @@ my $t = PortalTest->new(redis => 0, helper => 0, nginx => 0);
 my ($ws, $other) = map { $t->workspace } 1 .. 2;
 my @where = ('--workspace', $ws->{slug});
 
-my (undef, undef, $text) = $t->ctl_run(qw(token create), @where, qw(--scope client_portal:read --scope
-    customers:write,webhooks:read --comment ci --json));
+my (undef, undef, $text) = $t->ctl_run(qw(token create), @where, '--scope', 'client_portal:read', '--scope',
+    'customers:write,webhooks:read', '--comment', 'ci', '--json');
 my $made = json_of($text);
 is_deeply([keys_of($text)], [qw(workspace_access_token token)]);
 is_deeply([keys_of($text, 'workspace_access_token')],
