@@ -28,8 +28,8 @@ my %TOKENS = (leases => 10_000, checks => 200_000, refused => 500, sessions => 2
 my @SETTINGS = qw(leases checks refused sessions auth);
 my $CONFIG = '/api/v1/client-portal/config';
 
-my ($quick, $keep);
-GetOptions(quick => \$quick, keep => \$keep) or exit 2;
+my ($quick, $keep, $sleepy);
+GetOptions(quick => \$quick, keep => \$keep, sleepy => \$sleepy) or exit 2;
 my %letter = map { ('a' .. 'e')[$_] => $SETTINGS[$_] } 0 .. $#SETTINGS;
 my @chosen = map { $letter{$_} // $_ } @ARGV;
 for my $name (@chosen) {
@@ -39,8 +39,8 @@ for my $name (@chosen) {
 }
 @chosen = @SETTINGS unless @chosen;
 
-my $rounds  = $quick ? 2 : 5;
-my $seconds = $quick ? 1 : 3;
+my $rounds  = $quick ? 3 : 7;
+my $seconds = $quick ? 1 : 2;
 my $core    = $ENV{PORTAL_BENCH_CORE} // die "start this by t/bench/run\n";
 my %measure = (leases => \&leases, checks => \&checks, refused => \&refused, sessions => \&sessions, auth => \&auth);
 my %offset;      # where in its tokens a setting's next run goes on
@@ -94,6 +94,7 @@ CONF
     $t->db->do("ALTER SYSTEM SET $_") for q(track_activity_query_size = '32kB'), q(shared_buffers = '256MB');
     $t->restart('postgres');
     make_data($t);
+    system('gcc', '-shared', '-fPIC', '-O2', '-o', "$t->{dir}/awake.so", 't/bench/awake.c') == 0 or die "gcc failed\n";
     $t->write_file('html/file.html', '<!doctype html>' . 'x' x 1000 . "\n");
     $t->start('helper');
     $t->start('nginx');
@@ -155,14 +156,16 @@ sub client_portal_limit {
 
 # ---- one run
 
-# Runs wrk and returns what it and the kernel counted.
+# Runs wrk and returns what it and the kernel counted. wrk sleeps when PostgreSQL needs its core.
 sub load_of {
-    my ($setting, $method, $path, $for, $bodies) = @_;
+    my ($setting, $path, $for, %how) = @_;
+    my ($method, $bodies) = $how{bodies} ? ('POST', $how{bodies}) : ('GET', '');
     my @worker = $t->workers;
     die "one worker is expected, not @worker\n" unless @worker == 1;
     my %pid = (worker => $worker[0], redis => $t->pid('redis'));
     my %before = (map({ $_ => cpu_time($pid{$_}) } keys %pid), redis_counts(), core_time());
-    my $output = qx{wrk -t1 -c@{[CONNECTIONS]} -d${for}s -s t/bench/requests.lua http://127.0.0.1:$t->{http_port} \\
+    my $awake = $how{awake} && !$sleepy ? "LD_PRELOAD=$t->{dir}/awake.so " : '';
+    my $output = qx{${awake}wrk -t1 -c@{[CONNECTIONS]} -d${for}s -s t/bench/requests.lua http://127.0.0.1:$t->{http_port} \\
         -- $method $path $t->{dir}/tokens.$setting @{[$offset{$setting} // 0]} $bodies 2>&1};
     my %after = (map({ $_ => cpu_time($pid{$_}) } keys %pid), redis_counts(), core_time());
     my ($figures) = $output =~ /^FIGURES (.*)/m or die "wrk: $output\n";
@@ -205,6 +208,7 @@ sub broken { push @broken, $_[0]; print "BROKEN: $_[0]\n" }
 sub all_good {
     my ($setting, $run) = @_;
     broken("$setting: $run->{refused} of $run->{requests} answers are errors") if $run->{refused};
+    return !$run->{refused};
 }
 
 # ---- settings
@@ -234,7 +238,7 @@ sub refused {
     client_portal_limit(60, '1h');
     my $denied = 0;
     for (1 .. 10) {
-        my $run = load_of('refused', 'GET', $CONFIG, 1, '');
+        my $run = load_of('refused', $CONFIG, 1);
         $denied = $run->{refused} == $run->{requests};
         last if $denied;
     }
@@ -250,11 +254,11 @@ sub sessions {
     heading('sessions', 'POST customer-sessions beside pgbench, ' . CONNECTIONS . ' clients each');
     my $bodies = "$t->{dir}/bodies";
     my $path = '/api/customer-sessions/';
-    load_of('sessions', 'POST', $path, 1, $bodies);
+    load_of('sessions', $path, 1, bodies => $bodies);
     write_pgbench_script();
     my (@posts, @pgbench);
     for (1 .. ($quick ? 1 : 3)) {
-        my $post = load_of('sessions', 'POST', $path, $seconds, $bodies);
+        my $post = load_of('sessions', $path, $seconds, bodies => $bodies);
         all_good('sessions', $post);
         push @posts, $post;
         push @pgbench, pgbench($seconds);
@@ -271,8 +275,8 @@ sub auth {
     warm_up('auth', $TOKENS{auth}, '/guarded/file.html');
     my (@open, @guarded);
     for (1 .. $rounds) {
-        push @open,    load_of('auth', 'GET', '/open/file.html',    $seconds, '');
-        push @guarded, load_of('auth', 'GET', '/guarded/file.html', $seconds, '');
+        push @open,    load_of('auth', '/open/file.html',    $seconds, awake => 1);
+        push @guarded, load_of('auth', '/guarded/file.html', $seconds, awake => 1);
         all_good('auth', $_) for $open[-1], $guarded[-1];
     }
     table(['without portal_auth', @open], ['with portal_auth', @guarded]);
@@ -294,9 +298,11 @@ sub warm_up {
     my ($setting, $requests, $path) = @_;
     my $start = time;
     while (($offset{$setting} // 0) < $requests) {
-        my $run = load_of($setting, 'GET', $path // $CONFIG, $requests > 50_000 ? 4 : 1, '');
-        all_good($setting, $run);
-        last if time - $start > 90;
+        my $run = load_of($setting, $path // $CONFIG, $requests > 50_000 ? 4 : 1);
+        last unless all_good($setting, $run);
+        next if time - $start < 90;
+        broken("$setting: warmed up too slowly");
+        last;
     }
     printf "  warmed up in %d s\n", time - $start;
 }
@@ -308,9 +314,9 @@ sub beside_return_200 {
     my $transactions = transactions();
     for (1 .. $rounds) {
         my $offset = $offset{$setting};
-        push @plain, load_of($setting, 'GET', '/api/v1/client-portal/return', $seconds, '');
+        push @plain, load_of($setting, '/api/v1/client-portal/return', $seconds, awake => 1);
         $offset{$setting} = $offset;
-        push @subject, load_of($setting, 'GET', $CONFIG, $seconds, '');
+        push @subject, load_of($setting, $CONFIG, $seconds, awake => 1);
         all_good($setting, $plain[-1]);
         $check->($setting, $subject[-1]);
     }
@@ -395,7 +401,9 @@ sub bar {
 
 sub report {
     $t->shut_down;
-    broken("error.log: $_") for grep { /\[(?:alert|emerg|crit|error)\]/ } split /\n/, $t->log_text;
+    my @errors = grep { /\[(?:alert|emerg|crit|error)\]/ } split /\n/, $t->log_text;
+    broken("error.log: $_") for grep { defined } @errors[0 .. 4];
+    broken('error.log: ' . (@errors - 5) . ' more') if @errors > 5;
     print "\nSummary (", time - $began, " s)\n", map { "  $_\n" } @bars;
     print "  BROKEN: $_\n" for @broken;
     if ($keep) { print "left $t->{dir}\n" } else { $t->clean }
