@@ -16,14 +16,16 @@ Finding check_secret(const ConfigFile& config) {
     Finding finding{"secret", Finding::Kind::fine, config.secret_file + " has a usable key", ""};
     try {
         Secrets secrets = config.load_secrets();
-        struct stat about {};
+        struct stat about{};
         if (::stat(config.secret_file.c_str(), &about) == 0 && (about.st_mode & 0037) != 0) {
-            throw std::invalid_argument(config.secret_file + " is open to more than its owner and group's readers");
+            throw std::invalid_argument(config.secret_file +
+                                        " is open to more than its owner and group's readers");
         }
     } catch (const std::invalid_argument& error) {
         finding.kind = Finding::Kind::wrong;
         finding.detail = error.what();
-        finding.mend = "chmod 0640 it, or where there is none: portalctl secret new " + config.secret_file;
+        finding.mend =
+            "chmod 0640 it, or where there is none: portalctl secret new " + config.secret_file;
     }
     return finding;
 }
@@ -42,7 +44,8 @@ Finding check_mail_settings(const MailConfig& mail) {
 
 Finding check_base_url(const ConfigFile& config) {
     if (config.base_url.empty()) {
-        return {"base URL", Finding::Kind::wrong, "none is set", "add base_url = \"https://portal.example.com\""};
+        return {"base URL", Finding::Kind::wrong, "none is set",
+                "add base_url = \"https://portal.example.com\""};
     }
     return {"base URL", Finding::Kind::fine, "links begin with " + config.base_url, ""};
 }
@@ -78,8 +81,9 @@ void report(Session& session, const std::vector<Finding>& findings) {
         list.push(finding_json(finding));
         bool fine = finding.kind == Finding::Kind::fine;
         if (!session.json) {
-            std::printf("%-5s %-19s %s%s%s\n", fine ? "ok" : "FAIL", finding.what, finding.detail.c_str(),
-                        finding.mend.empty() ? "" : " — ", finding.mend.c_str());
+            std::printf("%-5s %-19s %s%s%s\n", fine ? "ok" : "FAIL", finding.what,
+                        finding.detail.c_str(), finding.mend.empty() ? "" : " — ",
+                        finding.mend.c_str());
         }
         if (finding.kind == Finding::Kind::unreachable) {
             session.exit_code = cannot_reach;
@@ -97,13 +101,14 @@ void report(Session& session, const std::vector<Finding>& findings) {
 
 void add_check_verb(Verb app, Session& session) {
     Verb verb = app.verb("check", "Look at every part: what is wrong, and how to mend it",
-                              "portalctl check --config /etc/portal/portal.toml");
+                         "portalctl check --config /etc/portal/portal.toml");
     verb.run([&session] {
         std::vector<Finding> findings;
         try {
             session.conninfo();
             findings = look_at_everything(session.config(), session.conninfo());
-            findings.insert(findings.begin(), {"configuration", Finding::Kind::fine, session.config_path, ""});
+            findings.insert(findings.begin(),
+                            {"configuration", Finding::Kind::fine, session.config_path, ""});
         } catch (const std::invalid_argument& error) {
             // nothing else can be looked at without it
             findings.push_back({"configuration", Finding::Kind::wrong, error.what(),

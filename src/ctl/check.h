@@ -9,10 +9,10 @@ namespace portal::ctl {
 
 struct Finding {
     enum class Kind { fine, wrong, unreachable };
-    const char* what;        // "redis"
+    const char* what;  // "redis"
     Kind kind = Kind::fine;
-    std::string detail;      // "127.0.0.1:6379 answers in 0.2 ms"
-    std::string mend;        // "" when it is fine
+    std::string detail;  // "127.0.0.1:6379 answers in 0.2 ms"
+    std::string mend;    // "" when it is fine
 };
 
 Finding check_database(const char* what, const std::string& conninfo);

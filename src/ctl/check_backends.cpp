@@ -1,4 +1,5 @@
-// What portalctl check asks of each backend, one blocking question each, with how long the answer took.
+// What portalctl check asks of each backend, one blocking question each, with how long the answer
+// took.
 #include <curl/curl.h>
 #include <hiredis/hiredis.h>
 #include <sys/socket.h>
@@ -23,7 +24,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Kind = Finding::Kind;
 
-constexpr long patience = 5;   // seconds any of them may take
+constexpr long patience = 5;  // seconds any of them may take
 
 std::string since(Clock::time_point start) {
     char text[32];
@@ -50,8 +51,8 @@ void redis_command(redisContext* redis, std::initializer_list<std::string> words
         arguments.push_back(word.data());
         lengths.push_back(word.size());
     }
-    RedisReply reply(static_cast<redisReply*>(redisCommandArgv(redis, int(words.size()), arguments.data(),
-                                                               lengths.data())),
+    RedisReply reply(static_cast<redisReply*>(redisCommandArgv(redis, int(words.size()),
+                                                               arguments.data(), lengths.data())),
                      &freeReplyObject);
     if (!reply) {
         throw Unreachable(redis->errstr);
@@ -64,8 +65,9 @@ void redis_command(redisContext* redis, std::initializer_list<std::string> words
 void ask_redis(const io::RedisOptions& options) {
     timeval wait{2, 0};
     std::unique_ptr<redisContext, decltype(&redisFree)> redis(
-        options.unix_path.empty() ? redisConnectWithTimeout(options.host.c_str(), options.port, wait)
-                                  : redisConnectUnixWithTimeout(options.unix_path.c_str(), wait),
+        options.unix_path.empty()
+            ? redisConnectWithTimeout(options.host.c_str(), options.port, wait)
+            : redisConnectUnixWithTimeout(options.unix_path.c_str(), wait),
         &redisFree);
     if (!redis || redis->err) {
         throw Unreachable(redis ? redis->errstr : "out of memory");
@@ -126,14 +128,16 @@ std::size_t note_reply(char* data, std::size_t, std::size_t size, void* into) {
 
 Finding check_database(const char* what, const std::string& conninfo) {
     if (conninfo.empty()) {
-        return {what, Kind::wrong, "no connection string", "add postgres = \"host=… dbname=…\" to the configuration"};
+        return {what, Kind::wrong, "no connection string",
+                "add postgres = \"host=… dbname=…\" to the configuration"};
     }
     Clock::time_point start = Clock::now();
     try {
         Connection connection = connect(conninfo);
         execute(connection.get(), "SELECT 1");
-        std::string detail = std::string("PostgreSQL ") + PQparameterStatus(connection.get(), "server_version") +
-                             ", database " + PQdb(connection.get()) + " as " + PQuser(connection.get()) +
+        std::string detail = std::string("PostgreSQL ") +
+                             PQparameterStatus(connection.get(), "server_version") + ", database " +
+                             PQdb(connection.get()) + " as " + PQuser(connection.get()) +
                              ", answers in " + since(start);
         return {what, Kind::fine, detail, ""};
     } catch (const Unreachable& error) {
@@ -153,7 +157,8 @@ Finding check_schema(const std::string& conninfo, const std::string& migrations)
             return {"schema", Kind::wrong, detail, "run: portalctl migrate"};
         }
         if (version > newest) {
-            return {"schema", Kind::wrong, detail, "upgrade this installation: the database is newer"};
+            return {"schema", Kind::wrong, detail,
+                    "upgrade this installation: the database is newer"};
         }
         return {"schema", Kind::fine, detail, ""};
     } catch (const std::invalid_argument& error) {
@@ -161,27 +166,32 @@ Finding check_schema(const std::string& conninfo, const std::string& migrations)
     } catch (const Unreachable&) {
         return {"schema", Kind::unreachable, "cannot be looked at without the database", ""};
     } catch (const Refused& error) {
-        return {"schema", Kind::wrong, error.what(), "give this role the rights, or set owner_postgres"};
+        return {"schema", Kind::wrong, error.what(),
+                "give this role the rights, or set owner_postgres"};
     }
 }
 
 Finding check_redis(const std::string& url) {
     if (url.empty()) {
-        return {"redis", Kind::fine, "not configured: rate limits hold for each node by itself", ""};
+        return {"redis", Kind::fine, "not configured: rate limits hold for each node by itself",
+                ""};
     }
     std::string where;
     try {
         io::RedisOptions options = io::RedisOptions::parse(url, true);
-        where = options.unix_path.empty() ? options.host + ":" + std::to_string(options.port) : options.unix_path;
+        where = options.unix_path.empty() ? options.host + ":" + std::to_string(options.port)
+                                          : options.unix_path;
         Clock::time_point start = Clock::now();
         ask_redis(options);
         return {"redis", Kind::fine, where + " answers in " + since(start), ""};
     } catch (const std::invalid_argument& error) {
         return {"redis", Kind::wrong, error.what(), "mend redis in the configuration"};
     } catch (const Refused& error) {
-        return {"redis", Kind::wrong, where + ": " + error.what(), "check user and password in its URL"};
+        return {"redis", Kind::wrong, where + ": " + error.what(),
+                "check user and password in its URL"};
     } catch (const Unreachable& error) {
-        return {"redis", Kind::unreachable, where + ": " + error.what(), "is redis-server running there?"};
+        return {"redis", Kind::unreachable, where + ": " + error.what(),
+                "is redis-server running there?"};
     }
 }
 
@@ -192,7 +202,8 @@ Finding check_mail_server(const MailConfig& mail) {
     curl_easy_setopt(curl.get(), CURLOPT_URL, mail.url.c_str());
     curl_easy_setopt(curl.get(), CURLOPT_PROTOCOLS_STR, "smtp,smtps");
     curl_easy_setopt(curl.get(), CURLOPT_PROXY, "");
-    curl_easy_setopt(curl.get(), CURLOPT_CONNECT_ONLY, 1L);   // greeting, EHLO, TLS and AUTH, no mail
+    curl_easy_setopt(curl.get(), CURLOPT_CONNECT_ONLY,
+                     1L);  // greeting, EHLO, TLS and AUTH, no mail
     curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT, patience);
     curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl.get(), CURLOPT_ERRORBUFFER, error);
@@ -200,7 +211,8 @@ Finding check_mail_server(const MailConfig& mail) {
     curl_easy_setopt(curl.get(), CURLOPT_HEADERDATA, &reply);
     if (!mail.implicit_tls() && mail.starttls != MailConfig::StartTls::off) {
         bool required = mail.starttls == MailConfig::StartTls::required;
-        curl_easy_setopt(curl.get(), CURLOPT_USE_SSL, long(required ? CURLUSESSL_ALL : CURLUSESSL_TRY));
+        curl_easy_setopt(curl.get(), CURLOPT_USE_SSL,
+                         long(required ? CURLUSESSL_ALL : CURLUSESSL_TRY));
     }
     if (!mail.ca_file.empty()) {
         curl_easy_setopt(curl.get(), CURLOPT_CAINFO, mail.ca_file.c_str());
@@ -223,14 +235,17 @@ Finding check_mail_server(const MailConfig& mail) {
     }
     std::string why = mail.url + ": " + clean(error[0] ? error : curl_easy_strerror(code));
     if (code == CURLE_LOGIN_DENIED) {
-        return {"mail server", Kind::wrong, why + " (" + clean(reply) + ")", "check mail.username and its password"};
+        return {"mail server", Kind::wrong, why + " (" + clean(reply) + ")",
+                "check mail.username and its password"};
     }
     if (code == CURLE_USE_SSL_FAILED) {
-        return {"mail server", Kind::wrong, why, "it offers no TLS: use smtps://, or starttls = \"opportunistic\""};
+        return {"mail server", Kind::wrong, why,
+                "it offers no TLS: use smtps://, or starttls = \"opportunistic\""};
     }
     if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
         code == CURLE_SSL_CONNECT_ERROR) {
-        return {"mail server", Kind::wrong, why, "its certificate is not trusted: name the issuer with mail.ca_file"};
+        return {"mail server", Kind::wrong, why,
+                "its certificate is not trusted: name the issuer with mail.ca_file"};
     }
     return {"mail server", Kind::unreachable, why, "is it running, and is mail.url right?"};
 }
@@ -239,11 +254,14 @@ Finding check_helper(const std::string& socket) {
     try {
         Clock::time_point start = Clock::now();
         std::string id = greet_helper(socket);
-        return {"helper", Kind::fine, socket + " answers in " + since(start) + " (instance " + id + ")", ""};
+        return {"helper", Kind::fine,
+                socket + " answers in " + since(start) + " (instance " + id + ")", ""};
     } catch (const Refused& error) {
-        return {"helper", Kind::wrong, socket + ": " + error.what(), "mend socket in the configuration"};
+        return {"helper", Kind::wrong, socket + ": " + error.what(),
+                "mend socket in the configuration"};
     } catch (const Unreachable& error) {
-        return {"helper", Kind::unreachable, socket + ": " + error.what(), "start it: systemctl start portal-helper"};
+        return {"helper", Kind::unreachable, socket + ": " + error.what(),
+                "start it: systemctl start portal-helper"};
     }
 }
 

@@ -9,8 +9,11 @@
 namespace portal::ctl {
 namespace {
 
-const std::vector<Column> columns = {{"ID", "id"}, {"NAME", "name"}, {"EMAIL", "email"},
-    {"CUSTOMER", "customer_id"}, {"EXTERNAL ID", "external_id"}};
+const std::vector<Column> columns = {{"ID", "id"},
+                                     {"NAME", "name"},
+                                     {"EMAIL", "email"},
+                                     {"CUSTOMER", "customer_id"},
+                                     {"EXTERNAL ID", "external_id"}};
 
 void print(Session& session, const http::Json& company) {
     session.json ? print_json(company) : print_record(company);
@@ -18,8 +21,9 @@ void print(Session& session, const http::Json& company) {
 
 void add_create(Verb family, Session& session) {
     Body body = make_body();
-    Verb verb = family.verb("create", "Make a company, or change the one with this external id",
-                              "portalctl company create -w acme --name \"Globex\" --email office@globex.example");
+    Verb verb = family.verb(
+        "create", "Make a company, or change the one with this external id",
+        "portalctl company create -w acme --name \"Globex\" --email office@globex.example");
     verb.workspace(session).required();
     verb.text("--name", body, "name", "Its name").required();
     verb.text("--email", body, "email", "Where its portal link goes").hint("ADDRESS");
@@ -28,7 +32,8 @@ void add_create(Verb family, Session& session) {
     verb.text("--external-id", body, "external_id", "Your own id for it").hint("ID");
     verb.run([=, &session] {
         CompanyInput input = CompanyInput::parse(*body);
-        print(session, session.run(save_company(session.db(), session.workspace_id(), std::move(input))));
+        print(session,
+              session.run(save_company(session.db(), session.workspace_id(), std::move(input))));
     });
 }
 
@@ -36,12 +41,13 @@ void add_list(Verb family, Session& session) {
     auto request = std::make_shared<PageRequest>();
     auto query = std::make_shared<std::optional<std::string>>();
     Verb verb = family.verb("list", "Show a workspace's companies",
-                              "portalctl company list -w acme --query globex");
+                            "portalctl company list -w acme --query globex");
     verb.workspace(session).required();
     verb.text("--query", *query, "Part of name, address or external id").hint("TEXT");
     verb.pages(*request);
     verb.run([=, &session] {
-        Page page = session.run(list_companies(session.db(), session.workspace_id(), *query, *request));
+        Page page =
+            session.run(list_companies(session.db(), session.workspace_id(), *query, *request));
         session.json ? print_json(page.json()) : print_page(page, columns, "No company.");
     });
 }

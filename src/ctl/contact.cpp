@@ -9,8 +9,12 @@
 namespace portal::ctl {
 namespace {
 
-const std::vector<Column> columns = {{"ID", "id"}, {"NAME", "name"}, {"EMAIL", "email"},
-    {"COMPANY", "company_id"}, {"CUSTOMER", "customer_id"}, {"EXTERNAL ID", "external_id"}};
+const std::vector<Column> columns = {{"ID", "id"},
+                                     {"NAME", "name"},
+                                     {"EMAIL", "email"},
+                                     {"COMPANY", "company_id"},
+                                     {"CUSTOMER", "customer_id"},
+                                     {"EXTERNAL ID", "external_id"}};
 
 void print(Session& session, const http::Json& contact) {
     session.json ? print_json(contact) : print_record(contact);
@@ -19,7 +23,8 @@ void print(Session& session, const http::Json& contact) {
 void add_create(Verb family, Session& session) {
     Body body = make_body();
     Verb verb = family.verb("create", "Make a contact, or change the one with this external id",
-                              "portalctl contact create -w acme --name \"Ann\" --email ann@globex.example --company-id 1");
+                            "portalctl contact create -w acme --name \"Ann\" --email "
+                            "ann@globex.example --company-id 1");
     verb.workspace(session).required();
     verb.text("--name", body, "name", "The person's name").required();
     verb.text("--email", body, "email", "Where its portal link goes").hint("ADDRESS");
@@ -29,7 +34,8 @@ void add_create(Verb family, Session& session) {
     verb.text("--external-id", body, "external_id", "Your own id for the person").hint("ID");
     verb.run([=, &session] {
         ContactInput input = ContactInput::parse(*body);
-        print(session, session.run(save_contact(session.db(), session.workspace_id(), std::move(input))));
+        print(session,
+              session.run(save_contact(session.db(), session.workspace_id(), std::move(input))));
     });
 }
 
@@ -37,12 +43,13 @@ void add_list(Verb family, Session& session) {
     auto request = std::make_shared<PageRequest>();
     auto query = std::make_shared<std::optional<std::string>>();
     Verb verb = family.verb("list", "Show a workspace's contacts",
-                              "portalctl contact list -w acme --query ann");
+                            "portalctl contact list -w acme --query ann");
     verb.workspace(session).required();
     verb.text("--query", *query, "Part of name, address or external id").hint("TEXT");
     verb.pages(*request);
     verb.run([=, &session] {
-        Page page = session.run(list_contacts(session.db(), session.workspace_id(), *query, *request));
+        Page page =
+            session.run(list_contacts(session.db(), session.workspace_id(), *query, *request));
         session.json ? print_json(page.json()) : print_page(page, columns, "No contact.");
     });
 }

@@ -11,9 +11,14 @@ namespace {
 
 using http::Json;
 
-const std::vector<Column> columns = {{"ID", "id"}, {"EMAIL", "email"}, {"NAME", "name"}, {"TYPE", "type"},
-    {"EXTERNAL ID", "external_id"}, {"CREATED", "created_at"}};
-const std::vector<Column> member_columns = {{"MEMBER", "id"}, {"EMAIL", "email"}, {"NAME", "name"}, {"ROLE", "role"}};
+const std::vector<Column> columns = {{"ID", "id"},
+                                     {"EMAIL", "email"},
+                                     {"NAME", "name"},
+                                     {"TYPE", "type"},
+                                     {"EXTERNAL ID", "external_id"},
+                                     {"CREATED", "created_at"}};
+const std::vector<Column> member_columns = {
+    {"MEMBER", "id"}, {"EMAIL", "email"}, {"NAME", "name"}, {"ROLE", "role"}};
 
 // {"key": "value"} of key=value arguments; absent when there is none.
 Json metadata_of(const std::vector<std::string>& pairs) {
@@ -55,8 +60,9 @@ void print(Session& session, const Json& customer) {
 
 void add_create(Verb family, Session& session) {
     Body body = make_body(), owner = make_body();
-    Verb verb = family.verb("create", "Make a customer, and under the member model its owner",
-                              "portalctl customer create -w acme --email mike@example.com --external-id cus_1");
+    Verb verb = family.verb(
+        "create", "Make a customer, and under the member model its owner",
+        "portalctl customer create -w acme --email mike@example.com --external-id cus_1");
     verb.workspace(session).required();
     verb.text("--email", body, "email", "Unique in the workspace").required().hint("ADDRESS");
     verb.text("--external-id", body, "external_id", "Your own id for it; unique, and settable once")
@@ -66,13 +72,15 @@ void add_create(Verb family, Session& session) {
     auto set_address = [body](const std::string& text) {
         body->set("billing_address", parse_object("--billing-address", text));
     };
-    verb.text("--billing-address", "JSON object of country, line1, line2, postal_code, city, state", set_address)
+    verb.text("--billing-address", "JSON object of country, line1, line2, postal_code, city, state",
+              set_address)
         .hint("JSON");
     auto set_metadata = [body](const std::vector<std::string>& pairs) {
         body->set("metadata", metadata_of(pairs));
     };
     verb.list("--metadata", "Anything of yours; repeatable", set_metadata).hint("KEY=VALUE");
-    verb.text("--owner-email", owner, "email", "The owner member's address (default: the customer's)")
+    verb.text("--owner-email", owner, "email",
+              "The owner member's address (default: the customer's)")
         .hint("ADDRESS");
     verb.text("--owner-name", owner, "name", "The owner member's name (default: the customer's)")
         .hint("NAME");
@@ -81,7 +89,8 @@ void add_create(Verb family, Session& session) {
     verb.run([=, &session] {
         body->set("owner", *owner);
         CustomerInput input = CustomerInput::parse(*body);
-        print(session, session.run(create_customer(session.db(), session.workspace_id(), std::move(input))));
+        print(session,
+              session.run(create_customer(session.db(), session.workspace_id(), std::move(input))));
     });
 }
 
@@ -90,17 +99,20 @@ void add_list(Verb family, Session& session) {
     auto filter = std::make_shared<CustomerFilter>();
     auto metadata = std::make_shared<std::vector<std::string>>();
     Verb verb = family.verb("list", "Show a workspace's customers",
-                              "portalctl customer list -w acme --query mike --sort email");
+                            "portalctl customer list -w acme --query mike --sort email");
     verb.workspace(session).required();
     verb.text("--email", filter->email, "Only the one with this address").hint("ADDRESS");
     verb.text("--query", filter->query, "Part of address, name or external id").hint("TEXT");
     verb.list("--metadata", *metadata, "Only those with this value; repeatable").hint("KEY=VALUE");
-    verb.list("--sort", request->sorting, "email, name or created_at, '-' first for descending; repeatable", true)
-        .hint("KEY").one_of({"email", "-email", "name", "-name", "created_at", "-created_at"});
+    verb.list("--sort", request->sorting,
+              "email, name or created_at, '-' first for descending; repeatable", true)
+        .hint("KEY")
+        .one_of({"email", "-email", "name", "-name", "created_at", "-created_at"});
     verb.pages(*request);
     verb.run([=, &session] {
         filter->metadata = metadata_of(*metadata);
-        Page page = session.run(list_customers(session.db(), session.workspace_id(), *filter, *request));
+        Page page =
+            session.run(list_customers(session.db(), session.workspace_id(), *filter, *request));
         session.json ? print_json(page.json()) : print_page(page, columns, "No customer.");
     });
 }
@@ -108,9 +120,11 @@ void add_list(Verb family, Session& session) {
 void add_show(Verb family, Session& session) {
     auto which = std::make_shared<std::string>();
     Verb verb = family.verb("show", "Show one customer and its members",
-                              "portalctl customer show -w acme cus_1");
+                            "portalctl customer show -w acme cus_1");
     verb.workspace(session).required();
-    verb.text("customer", *which, "Its id, external id or e-mail address").required().hint("CUSTOMER");
+    verb.text("customer", *which, "Its id, external id or e-mail address")
+        .required()
+        .hint("CUSTOMER");
     verb.run([=, &session] {
         CustomerReference reference = CustomerReference::any(*which);
         print(session, session.run(find_customer(session.db(), session.workspace_id(), reference)));

@@ -19,7 +19,9 @@ std::string one_line(std::string text) {
     return text;
 }
 
-bool holds(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
+bool holds(const std::string& text, const char* part) {
+    return text.find(part) != std::string::npos;
+}
 
 // What to do about libpq's words.
 std::string remedy(const std::string& words) {
@@ -43,7 +45,8 @@ Result checked(PGconn* connection, PGresult* raw) {
         return result;
     }
     if (PQstatus(connection) == CONNECTION_BAD) {
-        throw Unreachable("the connection to PostgreSQL was lost: " + one_line(PQerrorMessage(connection)));
+        throw Unreachable("the connection to PostgreSQL was lost: " +
+                          one_line(PQerrorMessage(connection)));
     }
     throw Refused(one_line(PQresultErrorMessage(raw)));
 }
@@ -51,7 +54,8 @@ Result checked(PGconn* connection, PGresult* raw) {
 }  // namespace
 
 Connection connect(const std::string& conninfo) {
-    const char* names[] = {"dbname", "connect_timeout", "application_name", "client_encoding", nullptr};
+    const char* names[] = {"dbname", "connect_timeout", "application_name", "client_encoding",
+                           nullptr};
     const char* values[] = {conninfo.c_str(), "5", "portalctl", "UTF8", nullptr};
     Connection connection(PQconnectdbParams(names, values, 1), &PQfinish);
     if (PQstatus(connection.get()) != CONNECTION_OK) {
@@ -62,15 +66,17 @@ Connection connect(const std::string& conninfo) {
     return connection;
 }
 
-Result execute(PGconn* connection, const char* sql) { return checked(connection, PQexec(connection, sql)); }
+Result execute(PGconn* connection, const char* sql) {
+    return checked(connection, PQexec(connection, sql));
+}
 
 Result execute(PGconn* connection, const char* sql, std::initializer_list<std::string> parameters) {
     std::vector<const char*> values;
     for (const std::string& parameter : parameters) {
         values.push_back(parameter.c_str());
     }
-    return checked(connection, PQexecParams(connection, sql, int(values.size()), nullptr, values.data(), nullptr,
-                                            nullptr, 0));
+    return checked(connection, PQexecParams(connection, sql, int(values.size()), nullptr,
+                                            values.data(), nullptr, nullptr, 0));
 }
 
 std::string why_postgres_is_unreachable(const std::string& conninfo, const std::string& otherwise) {
@@ -79,20 +85,25 @@ std::string why_postgres_is_unreachable(const std::string& conninfo, const std::
     } catch (const Unreachable& error) {
         return error.what();
     }
-    return "PostgreSQL did not answer in time: " + otherwise + " — try again, or look at its load and locks";
+    return "PostgreSQL did not answer in time: " + otherwise +
+           " — try again, or look at its load and locks";
 }
 
 std::string explain(const io::PostgresError& error, const std::string& conninfo) {
     if (error.sqlstate == "3F000" || error.sqlstate == "42P01" || error.sqlstate == "42883" ||
         error.sqlstate == "42703") {
-        return "the database's schema is missing or old (" + error.message + ") — run: portalctl migrate";
+        return "the database's schema is missing or old (" + error.message +
+               ") — run: portalctl migrate";
     }
     if (error.sqlstate == "42501") {
-        return error.message + " — set owner_postgres in the configuration to the owner's connection";
+        return error.message +
+               " — set owner_postgres in the configuration to the owner's connection";
     }
     if (error.sqlstate == "25006") {
-        return "this server is a read-only standby — name the primary, or add target_session_attrs=read-write to " +
-               std::string(conninfo.find("://") == std::string::npos ? "the connection string" : "the URI");
+        return "this server is a read-only standby — name the primary, or add "
+               "target_session_attrs=read-write to " +
+               std::string(conninfo.find("://") == std::string::npos ? "the connection string"
+                                                                     : "the URI");
     }
     return "the database refused it: " + error.message;
 }

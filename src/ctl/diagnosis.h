@@ -1,5 +1,5 @@
-// Diagnosis: from what a database said to what an operator can do about it. Also the plain, blocking connection that
-// migrations and checks use.
+// Diagnosis: from what a database said to what an operator can do about it. Also the plain,
+// blocking connection that migrations and checks use.
 #pragma once
 
 #include <libpq-fe.h>

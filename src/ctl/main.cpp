@@ -1,12 +1,12 @@
-// portalctl: the operator's command line. Verbs, their options and their examples live in one file per noun.
+// portalctl: the operator's command line. Verbs, their options and their examples live in one file
+// per noun.
 //
 // Exit status: 0 done, 1 refused, 2 wrong usage or configuration, 3 something cannot be reached.
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <string>
 #include <vector>
-
-#include <CLI/CLI.hpp>
 
 #include "ctl/diagnosis.h"
 #include "ctl/output.h"
@@ -55,30 +55,35 @@ void add_completion_verb(CLI::App& app) {
     verb.run([&app] {
         std::string cases;
         add_cases(app, app.get_name(), cases);
-        print_line("_portalctl_words() {\n"
-                   "    case $1 in\n" + cases +
-                   "    esac\n"
-                   "}\n"
-                   "_portalctl() {\n"
-                   "    # the longest path of verbs that is one: what follows it are its arguments\n"
-                   "    local path=portalctl words word longer\n"
-                   "    words=$(_portalctl_words portalctl)\n"
-                   "    for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
-                   "        longer=$(_portalctl_words \"$path $word\")\n"
-                   "        [[ $longer ]] || continue\n"
-                   "        path+=\" $word\" words=$longer\n"
-                   "    done\n"
-                   "    COMPREPLY=($(compgen -W \"$words\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n"
-                   "}\n"
-                   "complete -o default -F _portalctl portalctl");
+        print_line(
+            "_portalctl_words() {\n"
+            "    case $1 in\n" +
+            cases +
+            "    esac\n"
+            "}\n"
+            "_portalctl() {\n"
+            "    # the longest path of verbs that is one: what follows it are its arguments\n"
+            "    local path=portalctl words word longer\n"
+            "    words=$(_portalctl_words portalctl)\n"
+            "    for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
+            "        longer=$(_portalctl_words \"$path $word\")\n"
+            "        [[ $longer ]] || continue\n"
+            "        path+=\" $word\" words=$longer\n"
+            "    done\n"
+            "    COMPREPLY=($(compgen -W \"$words\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n"
+            "}\n"
+            "complete -o default -F _portalctl portalctl");
     });
 }
 
 void build_tree(CLI::App& app, Session& session) {
     app.require_subcommand(1);
-    app.fallthrough();   // --config and --json may also follow the verb
+    app.fallthrough();  // --config and --json may also follow the verb
     app.add_option("--config", session.config_path, "Configuration shared with portal-helper")
-        ->type_name("FILE")->envname("PORTAL_CONFIG")->capture_default_str()->take_last();
+        ->type_name("FILE")
+        ->envname("PORTAL_CONFIG")
+        ->capture_default_str()
+        ->take_last();
     app.add_flag("--json", session.json, "Print JSON, as the REST answer would be");
     Verb verbs(app);
     add_check_verb(verbs, session);
@@ -94,16 +99,20 @@ void build_tree(CLI::App& app, Session& session) {
     add_mail_verbs(verbs, session);
     add_demo_data_verb(verbs, session);
     add_completion_verb(app);
-    app.footer("Example:\n  portalctl workspace create acme --name \"Acme Ltd\"\n\n"
-               "Exit status: 0 done, 1 refused, 2 wrong usage or configuration, 3 something cannot be reached.");
+    app.footer(
+        "Example:\n  portalctl workspace create acme --name \"Acme Ltd\"\n\n"
+        "Exit status: 0 done, 1 refused, 2 wrong usage or configuration, 3 something cannot be "
+        "reached.");
 }
 
-// Last word first, as CLI11 takes them. "--name=" is "--name ''": CLI11 would take the next word for the value.
+// Last word first, as CLI11 takes them. "--name=" is "--name ''": CLI11 would take the next word
+// for the value.
 std::vector<std::string> arguments(int argc, char** argv) {
     std::vector<std::string> words;
     for (int at = 1; at < argc; ++at) {
         std::string word = argv[at];
-        bool empty_value = word.size() > 3 && word.starts_with("--") && word.find('=') == word.size() - 1;
+        bool empty_value =
+            word.size() > 3 && word.starts_with("--") && word.find('=') == word.size() - 1;
         words.push_back(empty_value ? word.substr(0, word.size() - 1) : word);
         if (empty_value) {
             words.emplace_back();
@@ -122,7 +131,8 @@ int explain_usage(const CLI::App& app, const CLI::ParseError& error) {
         auto below = family->get_subcommands();
         family = below.empty() ? nullptr : below.front();
     }
-    if (dynamic_cast<const CLI::RequiredError*>(&error) && !left.empty() && !left.front().starts_with("-")) {
+    if (dynamic_cast<const CLI::RequiredError*>(&error) && !left.empty() &&
+        !left.front().starts_with("-")) {
         complain("there is no verb " + left.front() + "; --help lists those there are");
         return wrong_usage;
     }

@@ -11,14 +11,16 @@
 namespace portal::ctl {
 namespace {
 
-const std::vector<Column> columns = {{"ID", "id"}, {"EMAIL", "email"}, {"NAME", "name"}, {"ROLE", "role"},
-    {"CUSTOMER", "customer_id"}, {"EXTERNAL ID", "external_id"}};
+const std::vector<Column> columns = {
+    {"ID", "id"},     {"EMAIL", "email"},          {"NAME", "name"},
+    {"ROLE", "role"}, {"CUSTOMER", "customer_id"}, {"EXTERNAL ID", "external_id"}};
 
 // The id of the customer a person named by id, external id or address.
 std::string customer_id_of(Session& session, const std::string& which) {
     CustomerReference reference = CustomerReference::any(which);
     try {
-        http::Json customer = session.run(find_customer(session.db(), session.workspace_id(), reference));
+        http::Json customer =
+            session.run(find_customer(session.db(), session.workspace_id(), reference));
         return std::string(customer["id"].text());
     } catch (const http::Failure& failure) {
         if (failure.status == 404) {
@@ -35,20 +37,25 @@ void print(Session& session, const http::Json& member) {
 void add_create(Verb family, Session& session) {
     Body body = make_body();
     auto customer = std::make_shared<std::string>();
-    Verb verb = family.verb("create", "Add a person to a team; the first is its owner",
-                              "portalctl member create -w acme --customer team_1 --email ann@example.com");
+    Verb verb =
+        family.verb("create", "Add a person to a team; the first is its owner",
+                    "portalctl member create -w acme --customer team_1 --email ann@example.com");
     verb.workspace(session).required();
     verb.text("--customer", *customer, "Id, external id or address of the customer")
-        .required().hint("CUSTOMER");
+        .required()
+        .hint("CUSTOMER");
     verb.text("--email", body, "email", "Unique among the customer's members")
-        .required().hint("ADDRESS");
+        .required()
+        .hint("ADDRESS");
     verb.text("--name", body, "name", "The person's name");
     verb.text("--external-id", body, "external_id", "Your own id for the person").hint("ID");
-    verb.text("--role", body, "role", "owner, billing_manager or member (default: member; owner for the first)");
+    verb.text("--role", body, "role",
+              "owner, billing_manager or member (default: member; owner for the first)");
     verb.run([=, &session] {
         body->set("customer_id", customer_id_of(session, *customer));
         MemberInput input = MemberInput::parse(*body);
-        print(session, session.run(create_member(session.db(), session.workspace_id(), std::move(input))));
+        print(session,
+              session.run(create_member(session.db(), session.workspace_id(), std::move(input))));
     });
 }
 
@@ -56,16 +63,18 @@ void add_list(Verb family, Session& session) {
     auto request = std::make_shared<PageRequest>();
     auto customer = std::make_shared<std::string>();
     Verb verb = family.verb("list", "Show the members of one customer, or of all",
-                              "portalctl member list -w acme --customer team_1");
+                            "portalctl member list -w acme --customer team_1");
     verb.workspace(session).required();
-    verb.text("--customer", *customer, "Id, external id or address of the customer").hint("CUSTOMER");
+    verb.text("--customer", *customer, "Id, external id or address of the customer")
+        .hint("CUSTOMER");
     verb.pages(*request);
     verb.run([=, &session] {
         std::optional<std::string> customer_id;
         if (!customer->empty()) {
             customer_id = customer_id_of(session, *customer);
         }
-        Page page = session.run(list_members(session.db(), session.workspace_id(), customer_id, *request));
+        Page page =
+            session.run(list_members(session.db(), session.workspace_id(), customer_id, *request));
         session.json ? print_json(page.json()) : print_page(page, columns, "No member.");
     });
 }
@@ -73,7 +82,7 @@ void add_list(Verb family, Session& session) {
 void add_show(Verb family, Session& session) {
     auto id = std::make_shared<std::string>();
     Verb verb = family.verb("show", "Show one member",
-                              "portalctl member show -w acme 0e5b4f0c-6d0c-4b83-9f0b-3f4d9f3a1c55");
+                            "portalctl member show -w acme 0e5b4f0c-6d0c-4b83-9f0b-3f4d9f3a1c55");
     verb.workspace(session).required();
     verb.text("id", *id, "Its id, as member list shows it").required().hint("ID");
     verb.run([=, &session] {

@@ -11,8 +11,9 @@ namespace portal::ctl {
 void add_migrate_verb(Verb app, Session& session) {
     auto directory = std::make_shared<std::string>();
     Verb verb = app.verb("migrate", "Bring the database's schema up to date; safe to repeat",
-                              "portalctl migrate --migrations conf/sql");
-    verb.text("--migrations", *directory, "Directory of NNN_name.sql files (default: the configuration's)")
+                         "portalctl migrate --migrations conf/sql");
+    verb.text("--migrations", *directory,
+              "Directory of NNN_name.sql files (default: the configuration's)")
         .hint("DIR");
     verb.run([directory, &session] {
         std::vector<Migration> migrations =
@@ -31,8 +32,9 @@ void add_migrate_verb(Verb app, Session& session) {
         for (const Migration& migration : applied) {
             print_line("applied " + migration.name);
         }
-        print_line(applied.empty() ? "Nothing to do: the schema is at version " + std::to_string(version) + "."
-                                   : "The schema is now at version " + std::to_string(version) + ".");
+        print_line(applied.empty()
+                       ? "Nothing to do: the schema is at version " + std::to_string(version) + "."
+                       : "The schema is now at version " + std::to_string(version) + ".");
     });
 }
 

@@ -29,7 +29,8 @@ void apply(PGconn* connection, const Migration& migration) {
     execute(connection, "BEGIN");
     try {
         execute(connection, sql.c_str());
-        execute(connection, "INSERT INTO portal.schema_migrations (version, name) VALUES ($1::integer, $2)",
+        execute(connection,
+                "INSERT INTO portal.schema_migrations (version, name) VALUES ($1::integer, $2)",
                 {std::to_string(migration.version), migration.name});
         execute(connection, "COMMIT");
     } catch (const Refused& error) {
@@ -52,25 +53,29 @@ std::vector<Migration> read_migrations(const std::string& directory) {
         }
     }
     if (found.empty()) {
-        throw std::invalid_argument("no migrations in " + directory + (error ? ": " + error.message() : "") +
-                                    " — name their directory with --migrations or in the configuration");
+        throw std::invalid_argument(
+            "no migrations in " + directory + (error ? ": " + error.message() : "") +
+            " — name their directory with --migrations or in the configuration");
     }
-    std::sort(found.begin(), found.end(), [](const Migration& a, const Migration& b) { return a.version < b.version; });
+    std::sort(found.begin(), found.end(),
+              [](const Migration& a, const Migration& b) { return a.version < b.version; });
     for (std::size_t at = 1; at < found.size(); ++at) {
         if (found[at].version == found[at - 1].version) {
-            throw std::invalid_argument("two migrations have one number: " + found[at - 1].name + " and " +
-                                        found[at].name);
+            throw std::invalid_argument("two migrations have one number: " + found[at - 1].name +
+                                        " and " + found[at].name);
         }
     }
     return found;
 }
 
 int schema_version(PGconn* connection) {
-    Result table = execute(connection, "SELECT to_regclass('portal.schema_migrations') IS NOT NULL");
+    Result table =
+        execute(connection, "SELECT to_regclass('portal.schema_migrations') IS NOT NULL");
     if (std::string(PQgetvalue(table.get(), 0, 0)) != "t") {
         return 0;
     }
-    Result highest = execute(connection, "SELECT coalesce(max(version), 0) FROM portal.schema_migrations");
+    Result highest =
+        execute(connection, "SELECT coalesce(max(version), 0) FROM portal.schema_migrations");
     return std::stoi(PQgetvalue(highest.get(), 0, 0));
 }
 
@@ -79,8 +84,9 @@ std::vector<Migration> migrate(PGconn* connection, const std::vector<Migration>&
     int version = schema_version(connection);
     int newest = migrations.back().version;
     if (version > newest) {
-        throw Refused("the database has schema version " + std::to_string(version) + ", these files end at " +
-                      std::to_string(newest) + " — upgrade portalctl and its migrations; nothing was changed");
+        throw Refused("the database has schema version " + std::to_string(version) +
+                      ", these files end at " + std::to_string(newest) +
+                      " — upgrade portalctl and its migrations; nothing was changed");
     }
     if (version < newest) {
         execute(connection, bookkeeping_sql);

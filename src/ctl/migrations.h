@@ -10,7 +10,7 @@ namespace portal::ctl {
 
 struct Migration {
     int version = 0;
-    std::string name;   // "003_customers"
+    std::string name;  // "003_customers"
     std::string path;
 };
 
@@ -20,8 +20,8 @@ std::vector<Migration> read_migrations(const std::string& directory);
 // The highest version a database has; 0 for one without our schema.
 int schema_version(PGconn* connection);
 
-// Applies what is missing, each file in a transaction of its own, while nobody else does. Returns what was applied.
-// Throws Refused when the database is newer than the files, or a file fails.
+// Applies what is missing, each file in a transaction of its own, while nobody else does. Returns
+// what was applied. Throws Refused when the database is newer than the files, or a file fails.
 std::vector<Migration> migrate(PGconn* connection, const std::vector<Migration>& migrations);
 
 }  // namespace portal::ctl

@@ -1,5 +1,5 @@
-// OperatorServices: the Services of rules that portalctl shares with the routes. An operator is not limited, and
-// nothing is remembered from verb to verb.
+// OperatorServices: the Services of rules that portalctl shares with the routes. An operator is not
+// limited, and nothing is remembered from verb to verb.
 #pragma once
 
 #include "ctl/session.h"
@@ -21,13 +21,14 @@ class NoCache final : public ConfigCache {
     std::optional<CachedConfig> find(const Uuid&, bool) override { return std::nullopt; }
     std::uint64_t generation() override { return 0; }
     void store(const Uuid&, const CachedConfig&, std::uint64_t) override {}
-    void bump(const Uuid&) override {}   // the database tells every node
+    void bump(const Uuid&) override {}  // the database tells every node
 };
 
 class OperatorServices {
   public:
     OperatorServices(Session& session, HelperClient& helper)
-        : services_{session.loop(), session.db(), session.secrets(), settings_, limiter_, cache_, helper} {
+        : services_{session.loop(), session.db(), session.secrets(), settings_, limiter_,
+                    cache_,         helper} {
         settings_.base_url = session.config().base_url;
     }
     OperatorServices(const OperatorServices&) = delete;

@@ -11,7 +11,8 @@ using http::Json;
 bool continues(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
 
 std::size_t width(std::string_view text) {
-    return std::size_t(std::count_if(text.begin(), text.end(), [](char c) { return !continues(c); }));
+    return std::size_t(
+        std::count_if(text.begin(), text.end(), [](char c) { return !continues(c); }));
 }
 
 std::string printable(std::string_view text) {
@@ -19,7 +20,8 @@ std::string printable(std::string_view text) {
     for (std::size_t at = 0; at < text.size(); ++at) {
         auto byte = static_cast<unsigned char>(text[at]);
         // C0, DEL, and C1 as UTF-8 writes it
-        bool c1 = byte == 0xc2 && at + 1 < text.size() && static_cast<unsigned char>(text[at + 1]) < 0xa0;
+        bool c1 =
+            byte == 0xc2 && at + 1 < text.size() && static_cast<unsigned char>(text[at + 1]) < 0xa0;
         if (byte < 0x20 || byte == 0x7f || c1) {
             clean += '?';
             at += c1 ? 1 : 0;
@@ -60,7 +62,9 @@ void print_record(const Json& record) {
     const char* name = nullptr;
     json_t* value = nullptr;
     std::size_t longest = 0;
-    json_object_foreach(record.get(), name, value) { longest = std::max(longest, std::string_view(name).size()); }
+    json_object_foreach(record.get(), name, value) {
+        longest = std::max(longest, std::string_view(name).size());
+    }
     json_object_foreach(record.get(), name, value) {
         std::printf("%-*s  %s\n", int(longest), name, cell(Json::borrow(value)).c_str());
     }
@@ -103,8 +107,9 @@ void print_page(const Page& page, const std::vector<Column>& columns, const char
     print_table(page.data, columns, page.total == 0 ? none : "Nothing on this page.");
     std::int64_t pages = (page.total + page.per_page - 1) / page.per_page;
     if (pages > 1) {
-        std::printf("Page %lld of %lld, %lld in all (--page N, --limit N)\n", static_cast<long long>(page.page),
-                    static_cast<long long>(pages), static_cast<long long>(page.total));
+        std::printf("Page %lld of %lld, %lld in all (--page N, --limit N)\n",
+                    static_cast<long long>(page.page), static_cast<long long>(pages),
+                    static_cast<long long>(page.total));
     }
 }
 

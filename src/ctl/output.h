@@ -1,4 +1,5 @@
-// What portalctl prints: JSON for machines, tables for people. Control characters in data are not sent to a terminal.
+// What portalctl prints: JSON for machines, tables for people. Control characters in data are not
+// sent to a terminal.
 #pragma once
 
 #include <initializer_list>

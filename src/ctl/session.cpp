@@ -30,7 +30,8 @@ const std::string& Session::conninfo() {
     const ConfigFile& file = config();
     const std::string& chosen = file.owner_postgres.empty() ? file.postgres : file.owner_postgres;
     if (chosen.empty()) {
-        throw std::invalid_argument(config_path + " names no database: add postgres = \"host=... dbname=...\"");
+        throw std::invalid_argument(config_path +
+                                    " names no database: add postgres = \"host=... dbname=...\"");
     }
     return chosen;
 }

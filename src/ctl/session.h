@@ -1,5 +1,5 @@
-// Session: what a verb works with. The configuration, the secrets, the event loop and the database are opened when
-// first asked for, so that `secret new` and `--help` need none of them.
+// Session: what a verb works with. The configuration, the secrets, the event loop and the database
+// are opened when first asked for, so that `secret new` and `--help` need none of them.
 #pragma once
 
 #include <memory>
@@ -34,7 +34,7 @@ class Session {
     bool json = false;
     std::string workspace_slug;
 
-    int exit_code = done;   // of a verb that has printed what is wrong itself
+    int exit_code = done;  // of a verb that has printed what is wrong itself
 
     const ConfigFile& config();
     const Secrets& secrets();
@@ -54,7 +54,7 @@ class Session {
     std::optional<ConfigFile> config_;
     std::optional<Secrets> secrets_;
     std::unique_ptr<io::UvLoop> loop_;
-    std::unique_ptr<io::Postgres> db_;   // goes before the loop
+    std::unique_ptr<io::Postgres> db_;  // goes before the loop
     std::string workspace_id_;
 };
 

@@ -8,15 +8,25 @@
 namespace portal::ctl {
 namespace {
 
-const std::vector<Column> columns = {{"ID", "id"}, {"COMMENT", "comment"}, {"SCOPES", "scopes"},
-    {"CREATED", "created_at"}, {"EXPIRES", "expires_at"}, {"LAST USED", "last_used_at"}, {"REVOKED", "revoked_at"}};
+const std::vector<Column> columns = {{"ID", "id"},
+                                     {"COMMENT", "comment"},
+                                     {"SCOPES", "scopes"},
+                                     {"CREATED", "created_at"},
+                                     {"EXPIRES", "expires_at"},
+                                     {"LAST USED", "last_used_at"},
+                                     {"REVOKED", "revoked_at"}};
 
 // "90", "45m", "30d": seconds
 std::int64_t parse_duration(const std::string& text) {
     std::size_t digits = text.find_first_not_of("0123456789");
     std::string unit = digits == std::string::npos ? "s" : text.substr(digits);
-    std::int64_t factor = unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : unit == "d" ? 86400
-                        : unit == "w" ? 7 * 86400 : unit == "y" ? 365 * 86400 : 0;
+    std::int64_t factor = unit == "s"   ? 1
+                          : unit == "m" ? 60
+                          : unit == "h" ? 3600
+                          : unit == "d" ? 86400
+                          : unit == "w" ? 7 * 86400
+                          : unit == "y" ? 365 * 86400
+                                        : 0;
     std::string number = text.substr(0, digits);
     if (factor == 0 || number.empty() || number.size() > 10) {
         throw UsageError("--expires-in: is to be like 3600, 45m, 12h, 30d, 8w or 1y");
@@ -26,8 +36,9 @@ std::int64_t parse_duration(const std::string& text) {
 
 void add_create(Verb family, Session& session) {
     Body body = make_body();
-    Verb verb = family.verb("create", "Make a workspace access token; it is shown this once",
-                              "portalctl token create -w acme --scope client_portal:read --comment ci");
+    Verb verb =
+        family.verb("create", "Make a workspace access token; it is shown this once",
+                    "portalctl token create -w acme --scope client_portal:read --comment ci");
     verb.workspace(session).required();
     std::string known;
     for (Scope scope : all_scopes()) {
@@ -40,15 +51,20 @@ void add_create(Verb family, Session& session) {
         }
         body->set("scopes", list);
     };
-    known = "What it may do; repeatable, or a list with commas. A write scope includes its read. Known: " + known;
+    known =
+        "What it may do; repeatable, or a list with commas. A write scope includes its read. "
+        "Known: " +
+        known;
     verb.list("-s,--scope", known.c_str(), set_scopes, true).required().hint("SCOPE");
     verb.text("--comment", body, "comment", "What it is for");
-    auto set_life = [body](const std::string& text) { body->set("expires_in", parse_duration(text)); };
-    verb.text("--expires-in", "How long it lives (default: for ever)", set_life)
-        .hint("30d");
+    auto set_life = [body](const std::string& text) {
+        body->set("expires_in", parse_duration(text));
+    };
+    verb.text("--expires-in", "How long it lives (default: for ever)", set_life).hint("30d");
     verb.run([body, &session] {
-        NewAccessToken made = session.run(create_access_token(
-            session.db(), session.secrets(), session.workspace_id(), AccessTokenInput::parse(*body)));
+        NewAccessToken made =
+            session.run(create_access_token(session.db(), session.secrets(), session.workspace_id(),
+                                            AccessTokenInput::parse(*body)));
         if (session.json) {
             print_json(made.json());
             return;
@@ -64,12 +80,13 @@ void add_list(Verb family, Session& session) {
     auto request = std::make_shared<PageRequest>();
     auto all = std::make_shared<bool>(false);
     Verb verb = family.verb("list", "Show a workspace's tokens, newest first",
-                              "portalctl token list -w acme --all");
+                            "portalctl token list -w acme --all");
     verb.workspace(session).required();
     verb.flag("--all", *all, "Revoked and expired ones too");
     verb.pages(*request);
     verb.run([=, &session] {
-        Page page = session.run(list_access_tokens(session.db(), session.workspace_id(), *all, *request));
+        Page page =
+            session.run(list_access_tokens(session.db(), session.workspace_id(), *all, *request));
         session.json ? print_json(page.json()) : print_page(page, columns, "No token.");
     });
 }
@@ -77,11 +94,12 @@ void add_list(Verb family, Session& session) {
 void add_revoke(Verb family, Session& session) {
     auto id = std::make_shared<std::string>();
     Verb verb = family.verb("revoke", "End a token; every node refuses it within a second",
-                              "portalctl token revoke -w acme 0e5b4f0c-6d0c-4b83-9f0b-3f4d9f3a1c55");
+                            "portalctl token revoke -w acme 0e5b4f0c-6d0c-4b83-9f0b-3f4d9f3a1c55");
     verb.workspace(session).required();
     verb.text("id", *id, "Its id, as token list shows it").required().hint("ID");
     verb.run([=, &session] {
-        http::Json token = session.run(revoke_access_token(session.db(), session.workspace_id(), *id));
+        http::Json token =
+            session.run(revoke_access_token(session.db(), session.workspace_id(), *id));
         session.json ? print_json(token) : print_record(token);
     });
 }

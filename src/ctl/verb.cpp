@@ -1,8 +1,7 @@
 #include "ctl/verb.h"
 
-#include <charconv>
-
 #include <CLI/CLI.hpp>
+#include <charconv>
 
 #include "ctl/session.h"
 
@@ -44,11 +43,13 @@ Verb Verb::verb(const char* name, const char* description, const std::string& ex
     return Verb(*verb);
 }
 
-Option Verb::text(const char* name, const char* description, std::function<void(const std::string&)> take) {
+Option Verb::text(const char* name, const char* description,
+                  std::function<void(const std::string&)> take) {
     return Option(app_->add_option_function<std::string>(name, std::move(take), description));
 }
 
-Option Verb::number(const char* name, const char* description, std::function<void(std::int64_t)> take) {
+Option Verb::number(const char* name, const char* description,
+                    std::function<void(std::int64_t)> take) {
     // not CLI11's own conversion: it takes the nearest number that fits for one that does not
     auto parsed = [name, take = std::move(take)](const std::string& text) {
         std::int64_t number = 0;
@@ -70,19 +71,24 @@ Option Verb::flag(const char* name, const char* description, std::function<void(
     return Option(app_->add_flag_callback(name, std::move(take), description));
 }
 
-Option Verb::list(const char* name, const char* description, std::function<void(std::vector<std::string>)> take,
-                  bool commas) {
+Option Verb::list(const char* name, const char* description,
+                  std::function<void(std::vector<std::string>)> take, bool commas) {
     auto parsed = [take = std::move(take)](const std::vector<std::string>& words) { take(words); };
-    CLI::Option* option = app_->add_option_function<std::vector<std::string>>(name, parsed, description);
-    option->allow_extra_args(false);   // one value each time: what follows may be a positional argument
+    CLI::Option* option =
+        app_->add_option_function<std::vector<std::string>>(name, parsed, description);
+    option->allow_extra_args(
+        false);  // one value each time: what follows may be a positional argument
     if (commas) {
         option->delimiter(',');
     }
     return Option(option);
 }
 
-Option Verb::list(const char* name, std::vector<std::string>& into, const char* description, bool commas) {
-    return list(name, description, [&into](std::vector<std::string> words) { into = std::move(words); }, commas);
+Option Verb::list(const char* name, std::vector<std::string>& into, const char* description,
+                  bool commas) {
+    return list(
+        name, description, [&into](std::vector<std::string> words) { into = std::move(words); },
+        commas);
 }
 
 Option Verb::rest(const char* name, std::vector<std::string>& into, const char* description) {
@@ -112,7 +118,8 @@ Option Verb::text(const char* name, Body body, const char* member, const char* d
 }
 
 Option Verb::number(const char* name, Body body, const char* member, const char* description) {
-    return number(name, description, [body, member](std::int64_t number) { body->set(member, number); });
+    return number(name, description,
+                  [body, member](std::int64_t number) { body->set(member, number); });
 }
 
 Option Verb::workspace(Session& session) {
@@ -124,9 +131,13 @@ Option Verb::workspace(Session& session) {
 void Verb::pages(PageRequest& request) {
     request.limit = 50;
     app_->add_option("--page", request.page, "Which page, from 1")
-        ->type_name("N")->check(CLI::Range(std::int64_t(1), INT64_MAX))->capture_default_str();
+        ->type_name("N")
+        ->check(CLI::Range(std::int64_t(1), INT64_MAX))
+        ->capture_default_str();
     app_->add_option("--limit", request.limit, "Rows on a page, at most 100")
-        ->type_name("N")->check(CLI::Range(1, 100))->capture_default_str();
+        ->type_name("N")
+        ->check(CLI::Range(1, 100))
+        ->capture_default_str();
 }
 
 void Verb::run(std::function<void()> work) { app_->callback(std::move(work)); }

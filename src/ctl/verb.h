@@ -1,5 +1,5 @@
-// Verb: a subcommand of portalctl, its options and its work. A thin coat over CLI11, which only verb.cpp and main.cpp
-// compile: its headers cost ten seconds a file.
+// Verb: a subcommand of portalctl, its options and its work. A thin coat over CLI11, which only
+// verb.cpp and main.cpp compile: its headers cost ten seconds a file.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,7 @@ class Option {
   public:
     explicit Option(CLI::Option* option) : option_(option) {}
     Option required();
-    Option hint(const char* what);                      // how --help calls the value
+    Option hint(const char* what);  // how --help calls the value
     Option one_of(std::vector<std::string> values);
     Option excludes(const Option& other);
 
@@ -52,14 +52,18 @@ class Verb {
     // A verb with the example its --help ends with.
     Verb verb(const char* name, const char* description, const std::string& example);
 
-    // Options are named "--name" or "-n,--name", positional arguments "name". What is not given is not called.
-    Option text(const char* name, const char* description, std::function<void(const std::string&)> take);
-    Option number(const char* name, const char* description, std::function<void(std::int64_t)> take);
-    Option toggle(const char* name, const char* description, std::function<void(bool)> take);   // on|off
+    // Options are named "--name" or "-n,--name", positional arguments "name". What is not given is
+    // not called.
+    Option text(const char* name, const char* description,
+                std::function<void(const std::string&)> take);
+    Option number(const char* name, const char* description,
+                  std::function<void(std::int64_t)> take);
+    Option toggle(const char* name, const char* description,
+                  std::function<void(bool)> take);  // on|off
     Option flag(const char* name, const char* description, std::function<void()> take);
     // Repeatable; with `commas` also a list with commas.
-    Option list(const char* name, const char* description, std::function<void(std::vector<std::string>)> take,
-                bool commas = false);
+    Option list(const char* name, const char* description,
+                std::function<void(std::vector<std::string>)> take, bool commas = false);
     // All further arguments.
     Option rest(const char* name, std::vector<std::string>& into, const char* description);
 
@@ -68,12 +72,13 @@ class Verb {
     Option text(const char* name, std::optional<std::string>& into, const char* description);
     Option number(const char* name, std::int64_t& into, const char* description);
     Option flag(const char* name, bool& into, const char* description);
-    Option list(const char* name, std::vector<std::string>& into, const char* description, bool commas = false);
+    Option list(const char* name, std::vector<std::string>& into, const char* description,
+                bool commas = false);
     // Into a body's member.
     Option text(const char* name, Body body, const char* member, const char* description);
     Option number(const char* name, Body body, const char* member, const char* description);
-    Option workspace(Session& session);      // -w,--workspace SLUG
-    void pages(PageRequest& request);        // --page, --limit
+    Option workspace(Session& session);  // -w,--workspace SLUG
+    void pages(PageRequest& request);    // --page, --limit
 
     void run(std::function<void()> work);
 

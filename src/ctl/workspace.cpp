@@ -9,8 +9,11 @@
 namespace portal::ctl {
 namespace {
 
-const std::vector<Column> columns = {
-    {"SLUG", "slug"}, {"NAME", "name"}, {"ID", "id"}, {"CREATED", "created_at"}, {"BLOCKED", "blocked_at"}};
+const std::vector<Column> columns = {{"SLUG", "slug"},
+                                     {"NAME", "name"},
+                                     {"ID", "id"},
+                                     {"CREATED", "created_at"},
+                                     {"BLOCKED", "blocked_at"}};
 
 void print(Session& session, const http::Json& workspace) {
     session.json ? print_json(workspace) : print_record(workspace);
@@ -25,9 +28,10 @@ http::Json member_model(bool enabled) {
 void add_create(Verb family, Session& session) {
     Body body = make_body();
     Verb verb = family.verb("create", "Make a workspace",
-                              "portalctl workspace create acme --name \"Acme Ltd\" --member-model");
+                            "portalctl workspace create acme --name \"Acme Ltd\" --member-model");
     verb.text("slug", body, "slug", "3 to 63 of a-z, 0-9 and '-': the name in its URLs")
-        .required().hint("SLUG");
+        .required()
+        .hint("SLUG");
     verb.text("--name", body, "name", "Name shown to customers (default: the slug)");
     verb.text("--avatar-url", body, "avatar_url", "Picture shown to customers").hint("URL");
     verb.flag("--member-model", "Customers have members who sign in themselves",
@@ -54,14 +58,16 @@ void add_show(Verb family, Session& session) {
     auto slug = std::make_shared<std::string>();
     Verb verb = family.verb("show", "Show one workspace", "portalctl workspace show acme");
     verb.text("slug", *slug, "Its slug or id").required().hint("SLUG");
-    verb.run([slug, &session] { print(session, session.run(find_workspace(session.db(), *slug))); });
+    verb.run(
+        [slug, &session] { print(session, session.run(find_workspace(session.db(), *slug))); });
 }
 
 void add_set(Verb family, Session& session) {
     auto slug = std::make_shared<std::string>();
     Body body = make_body();
-    Verb verb = family.verb("set", "Change a workspace; what is not named stays, '' removes",
-                              "portalctl workspace set acme --mail-from-name \"Acme\" --return-host acme.example");
+    Verb verb = family.verb(
+        "set", "Change a workspace; what is not named stays, '' removes",
+        "portalctl workspace set acme --mail-from-name \"Acme\" --return-host acme.example");
     verb.text("slug", *slug, "Its slug or id").required().hint("SLUG");
     verb.text("--name", body, "name", "Name shown to customers");
     verb.text("--avatar-url", body, "avatar_url", "Picture shown to customers").hint("URL");
@@ -74,10 +80,13 @@ void add_set(Verb family, Session& session) {
         }
         body->set("return_hosts", list);
     };
-    Option host = verb.list("--return-host", "Host a return_url may name; repeatable, replaces the whole list",
-                            set_hosts).hint("HOST");
+    Option host =
+        verb.list("--return-host",
+                  "Host a return_url may name; repeatable, replaces the whole list", set_hosts)
+            .hint("HOST");
     verb.flag("--no-return-hosts", "Let a return_url name any host",
-              [body] { body->set("return_hosts", http::Json::array()); }).excludes(host);
+              [body] { body->set("return_hosts", http::Json::array()); })
+        .excludes(host);
     verb.text("--mail-from-name", body, "mail_from_name", "Sender's name in mail");
     verb.text("--mail-reply-to", body, "mail_reply_to", "Where answers to mail go").hint("ADDRESS");
     verb.text("--share-url", body, "share_url", "Where a shared file opens").hint("URL");
@@ -88,7 +97,8 @@ void add_set(Verb family, Session& session) {
             throw UsageError("workspace set: nothing to change; --help lists what can be");
         }
         std::string id(session.run(find_workspace(session.db(), *slug))["id"].text());
-        print(session, session.run(change_workspace(session.db(), id, WorkspaceChange::parse(*body, true))));
+        print(session,
+              session.run(change_workspace(session.db(), id, WorkspaceChange::parse(*body, true))));
     });
 }
 

@@ -5,14 +5,14 @@
 #include "http/validation.h"
 #include "portal/principal.h"
 
-#define ACCESS_TOKEN_COLUMNS(alias)                                                               \
-    alias ".id AS token_id, "                                                                     \
-    "portal.time_text(" alias ".created_at) AS token_created_at, "                                  \
-    "portal.time_text(" alias ".modified_at) AS token_modified_at, "                                \
-    alias ".workspace_id AS token_workspace_id, to_json(" alias ".scopes) AS token_scopes, "      \
-    alias ".comment AS token_comment, "                                                           \
-    "portal.time_text(" alias ".expires_at) AS token_expires_at, "                                  \
-    "portal.time_text(" alias ".last_used_at) AS token_last_used_at, "                              \
+#define ACCESS_TOKEN_COLUMNS(alias)                                                          \
+    alias ".id AS token_id, "                                                                \
+    "portal.time_text(" alias ".created_at) AS token_created_at, "                           \
+    "portal.time_text(" alias ".modified_at) AS token_modified_at, "                         \
+    alias ".workspace_id AS token_workspace_id, to_json(" alias ".scopes) AS token_scopes, " \
+    alias ".comment AS token_comment, "                                                      \
+    "portal.time_text(" alias ".expires_at) AS token_expires_at, "                           \
+    "portal.time_text(" alias ".last_used_at) AS token_last_used_at, "                       \
     "portal.time_text(" alias ".revoked_at) AS token_revoked_at"
 
 namespace portal {

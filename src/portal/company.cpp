@@ -3,12 +3,12 @@
 #include "portal/business_failure.h"
 #include "portal/email.h"
 
-#define COMPANY_COLUMNS(alias)                                                                    \
-    alias ".id AS company_id, "                                                                   \
-    "portal.time_text(" alias ".created_at) AS company_created_at, "                              \
-    "portal.time_text(" alias ".modified_at) AS company_modified_at, "                            \
-    alias ".workspace_id AS company_workspace_id, " alias ".name AS company_name, "               \
-    alias ".email AS company_email, " alias ".customer_id AS company_customer_id, "               \
+#define COMPANY_COLUMNS(alias)                                                      \
+    alias ".id AS company_id, "                                                     \
+    "portal.time_text(" alias ".created_at) AS company_created_at, "                \
+    "portal.time_text(" alias ".modified_at) AS company_modified_at, "              \
+    alias ".workspace_id AS company_workspace_id, " alias ".name AS company_name, " \
+    alias ".email AS company_email, " alias ".customer_id AS company_customer_id, " \
     alias ".external_id AS company_external_id"
 
 namespace portal {

@@ -3,12 +3,12 @@
 #include "portal/business_failure.h"
 #include "portal/email.h"
 
-#define CONTACT_COLUMNS(alias)                                                                    \
-    alias ".id AS contact_id, "                                                                   \
-    "portal.time_text(" alias ".created_at) AS contact_created_at, "                              \
-    "portal.time_text(" alias ".modified_at) AS contact_modified_at, "                            \
-    alias ".workspace_id AS contact_workspace_id, " alias ".name AS contact_name, "               \
-    alias ".email AS contact_email, " alias ".company_id AS contact_company_id, "                 \
+#define CONTACT_COLUMNS(alias)                                                      \
+    alias ".id AS contact_id, "                                                     \
+    "portal.time_text(" alias ".created_at) AS contact_created_at, "                \
+    "portal.time_text(" alias ".modified_at) AS contact_modified_at, "              \
+    alias ".workspace_id AS contact_workspace_id, " alias ".name AS contact_name, " \
+    alias ".email AS contact_email, " alias ".company_id AS contact_company_id, "   \
     alias ".customer_id AS contact_customer_id, " alias ".external_id AS contact_external_id"
 
 namespace portal {

@@ -8,8 +8,8 @@
 #include "portal/secrets.h"
 
 // One key of an ORDER BY chosen by a parameter, which is "" when there is no such key.
-#define CUSTOMER_KEY(parameter)                                                                   \
-    "CASE " parameter " WHEN 'email' THEN lower(email COLLATE \"C\") WHEN 'name' THEN lower(name) " \
+#define CUSTOMER_KEY(parameter)                                                                       \
+    "CASE " parameter " WHEN 'email' THEN lower(email COLLATE \"C\") WHEN 'name' THEN lower(name) "   \
     "WHEN 'created_at' THEN to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') END, " \
     "CASE " parameter " WHEN '-email' THEN lower(email COLLATE \"C\") WHEN '-name' THEN lower(name) " \
     "WHEN '-created_at' THEN to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') END " \

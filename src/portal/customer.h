@@ -12,15 +12,15 @@
 
 // What customer_json() reads, of the customers row called `alias`, for any statement's select list. Every column is
 // returned under the prefix customer_, so that a session and its customer fit in one row.
-#define PORTAL_CUSTOMER_COLUMNS(alias)                                                          \
-    alias ".id AS customer_id, "                                                                \
-    "portal.time_text(" alias ".created_at) AS customer_created_at, "                             \
-    "portal.time_text(" alias ".modified_at) AS customer_modified_at, "                           \
-    alias ".metadata AS customer_metadata, " alias ".external_id AS customer_external_id, "     \
-    alias ".email AS customer_email, " alias ".email_verified AS customer_email_verified, "     \
-    alias ".name AS customer_name, " alias ".billing_address AS customer_billing_address, "     \
-    alias ".workspace_id AS customer_workspace_id, "                                            \
-    "portal.time_text(" alias ".deleted_at) AS customer_deleted_at, "                             \
+#define PORTAL_CUSTOMER_COLUMNS(alias)                                                      \
+    alias ".id AS customer_id, "                                                            \
+    "portal.time_text(" alias ".created_at) AS customer_created_at, "                       \
+    "portal.time_text(" alias ".modified_at) AS customer_modified_at, "                     \
+    alias ".metadata AS customer_metadata, " alias ".external_id AS customer_external_id, " \
+    alias ".email AS customer_email, " alias ".email_verified AS customer_email_verified, " \
+    alias ".name AS customer_name, " alias ".billing_address AS customer_billing_address, " \
+    alias ".workspace_id AS customer_workspace_id, "                                        \
+    "portal.time_text(" alias ".deleted_at) AS customer_deleted_at, "                       \
     alias ".type AS customer_type"
 
 namespace portal {

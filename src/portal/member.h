@@ -10,12 +10,12 @@
 #include "portal/page.h"
 
 // What member_json() and portal_member_json() read, of the members row called `alias`; prefix member_.
-#define PORTAL_MEMBER_COLUMNS(alias)                                                              \
-    alias ".id AS member_id, "                                                                    \
-    "portal.time_text(" alias ".created_at) AS member_created_at, "                                 \
-    "portal.time_text(" alias ".modified_at) AS member_modified_at, "                               \
-    alias ".workspace_id AS member_workspace_id, " alias ".customer_id AS member_customer_id, "   \
-    alias ".external_id AS member_external_id, " alias ".email AS member_email, "                 \
+#define PORTAL_MEMBER_COLUMNS(alias)                                                            \
+    alias ".id AS member_id, "                                                                  \
+    "portal.time_text(" alias ".created_at) AS member_created_at, "                             \
+    "portal.time_text(" alias ".modified_at) AS member_modified_at, "                           \
+    alias ".workspace_id AS member_workspace_id, " alias ".customer_id AS member_customer_id, " \
+    alias ".external_id AS member_external_id, " alias ".email AS member_email, "               \
     alias ".name AS member_name, " alias ".role AS member_role"
 
 namespace portal {

@@ -7,18 +7,18 @@
 #include "portal/business_failure.h"
 #include "portal/email.h"
 
-#define WORKSPACE_COLUMNS(alias)                                                                   \
-    alias ".id AS workspace_id, "                                                                  \
-    "portal.time_text(" alias ".created_at) AS workspace_created_at, "                               \
-    "portal.time_text(" alias ".modified_at) AS workspace_modified_at, "                             \
-    alias ".slug AS workspace_slug, " alias ".name AS workspace_name, "                            \
-    alias ".avatar_url AS workspace_avatar_url, "                                                  \
-    alias ".feature_settings AS workspace_feature_settings, "                                      \
-    alias ".customer_portal_settings AS workspace_customer_portal_settings, "                      \
-    alias ".mail_from_name AS workspace_mail_from_name, "                                          \
-    alias ".mail_reply_to AS workspace_mail_reply_to, "                                            \
-    "to_json(" alias ".return_hosts) AS workspace_return_hosts, "                                  \
-    alias ".share_url AS workspace_share_url, "                                                    \
+#define WORKSPACE_COLUMNS(alias)                                              \
+    alias ".id AS workspace_id, "                                             \
+    "portal.time_text(" alias ".created_at) AS workspace_created_at, "        \
+    "portal.time_text(" alias ".modified_at) AS workspace_modified_at, "      \
+    alias ".slug AS workspace_slug, " alias ".name AS workspace_name, "       \
+    alias ".avatar_url AS workspace_avatar_url, "                             \
+    alias ".feature_settings AS workspace_feature_settings, "                 \
+    alias ".customer_portal_settings AS workspace_customer_portal_settings, " \
+    alias ".mail_from_name AS workspace_mail_from_name, "                     \
+    alias ".mail_reply_to AS workspace_mail_reply_to, "                       \
+    "to_json(" alias ".return_hosts) AS workspace_return_hosts, "             \
+    alias ".share_url AS workspace_share_url, "                               \
     "portal.time_text(" alias ".blocked_at) AS workspace_blocked_at"
 
 namespace portal {
