@@ -82,6 +82,7 @@ struct Postgres::Pool final : Posted, PostgresPipeline::Owner, PostgresQuery::Ca
     std::unique_ptr<Timer> overdue;     // set while anything is pending; may fire early, never late
     std::int64_t overdue_at = never;
     bool closed = false;
+    bool silent = false;                // a deadline has passed unanswered, and nothing was heard from the server since
     std::string last_reason;            // logged; a repetition of it is not
 };
 
@@ -193,6 +194,7 @@ void Postgres::Pool::drained() noexcept {
 }
 
 void Postgres::Pool::answered(PostgresQuery& query, Result result) noexcept {
+    silent = false;
     query.result = std::move(result);
     query.stage = PostgresQuery::Stage::finished;
     finished.push_back(&query);
@@ -230,7 +232,9 @@ void Postgres::Pool::unanswered(PostgresQuery& query, bool undone, const std::st
 void Postgres::Pool::look_for_overdue() noexcept {
     overdue_at = never;
     each([this](PostgresPipeline& pipeline) {
+        const bool ready = pipeline.state() == PostgresConnection::State::ready;
         pipeline.check_deadlines();
+        silent = silent || (ready && pipeline.state() != PostgresConnection::State::ready);
         overdue_at = std::min(overdue_at, pipeline.next_deadline());
     });
     std::int64_t now = loop.now();
@@ -252,6 +256,7 @@ void Postgres::Pool::look_for_overdue() noexcept {
 }
 
 void Postgres::Pool::connection_up() noexcept {
+    silent = false;
     bool complete = true;
     each([&complete](PostgresPipeline& pipeline) {
         complete = complete && pipeline.state() == PostgresConnection::State::ready;
@@ -280,8 +285,13 @@ bool Postgres::Pool::any(PostgresConnection::State state) noexcept {
     return found;
 }
 
-// Nothing is up and nothing may be hoped for: every connection's last attempt has failed.
+// Nothing is up and nothing may be hoped for: every connection's last attempt has failed. Or the server keeps silent:
+// a request that has waited for it once is not made to wait for each of its statements, until a new connection
+// succeeds; draining, there is none that would be tried by itself.
 bool Postgres::Pool::refusing() noexcept {
+    if (silent && !loop.stopping()) {
+        return true;
+    }
     bool hopeless = true;
     each([&hopeless](PostgresPipeline& pipeline) {
         hopeless = hopeless && pipeline.failing() && pipeline.state() != PostgresConnection::State::ready;
