@@ -172,7 +172,8 @@ io::Task<bool> Outbox::claim(int most) {
         for (int row = 0; row < rows.size(); ++row) {
             begin(rows[row]);
         }
-        co_return rows.size() == most && free_slots() > 0;
+        backlog_ = rows.size() == most;
+        co_return backlog_ && free_slots() > 0;
     } catch (const io::PostgresUnavailable&) {   // the pool logs it
     } catch (const io::PostgresError& error) {
         std::string line = std::string("outbox: cannot claim: ") + error.what();
@@ -335,7 +336,9 @@ void Outbox::forget_late_waiters() {
 void Outbox::reap() noexcept {
     jobs_.remove_if([](const Job& job) { return job.task.done(); });
     begin_asked();
-    alarm_.ring();
+    if (backlog_) {
+        alarm_.ring();
+    }
     if (stopping_ && !claiming_ && jobs_.empty() && idle_) {
         std::exchange(idle_, nullptr)();
     }

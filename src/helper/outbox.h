@@ -85,6 +85,7 @@ class Outbox {
     std::deque<Uuid> asked_;                      // to be begun when a slot is free
     std::multimap<Uuid, Waiter> waiters_;
     bool claiming_ = false;                       // a claim is on its way
+    bool backlog_ = false;                        // the last claim took all it asked for
     bool stopping_ = false;
     std::function<void()> idle_;
 };
