@@ -19,6 +19,8 @@ local unpack, pack, sub, byte, floor = struct.unpack, struct.pack, string.sub, s
 local call = redis.call
 local clock = call('TIME')
 local now = clock[1] * 1000 + floor(clock[2] / 1000)
+-- keys expire by a clock read before ours: kept a little longer, what they hold ends by ours
+local spare = 100
 
 -- a log without what has left the window and without what is given back: its total and its steps
 local function read(log, window, step, back, back_at)
@@ -80,7 +82,7 @@ local function grant(key, quota, window, want, step, total, steps)
     end
     total = total + want
     steps = steps .. pack('<I6I2', logged, n)
-    call('PSETEX', key, logged + window - now, pack('<I4', total) .. steps)
+    call('PSETEX', key, logged + window - now + spare, pack('<I4', total) .. steps)
     local remaining = quota - total
     if remaining < 0 then remaining = 0 end
     return pack('<BI2I4I4I6', 1, want, remaining, unpack('<I6', steps) + window - now, logged)
@@ -98,7 +100,7 @@ local function refuse(key, quota, window, back, total, steps)
         if reset < 0 then reset = 0 end
         local newest = unpack('<I6', steps, #steps - 7)
         if back > 0 and newest + window > now then
-            call('PSETEX', key, newest + window - now, pack('<I4', total) .. steps)
+            call('PSETEX', key, newest + window - now + spare, pack('<I4', total) .. steps)
         end
     end
     return pack('<BI2I4I4I6', state, 0, remaining, reset, 0)

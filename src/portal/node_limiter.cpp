@@ -18,6 +18,12 @@ std::int64_t milliseconds(clockid_t clock) noexcept {
 
 std::int64_t seconds_up(std::int64_t milliseconds) { return (milliseconds + 999) / 1000; }
 
+std::int64_t milliseconds_of(const Policy& policy) { return std::int64_t(policy.window) * 1000; }
+
+// What logs count by. Their times are cut to the millisecond, so two of them a window apart may be less than a window
+// apart in truth: one more millisecond keeps the limit literal.
+std::uint32_t counted_window(const Policy& policy) { return policy.window * 1000 + 1; }
+
 // Tells policies apart in keys made of a row's id.
 std::uint64_t name_hash(std::string_view name) {
     std::uint64_t hash = 0xcbf29ce484222325;   // FNV-1a
@@ -79,7 +85,7 @@ void NodeLimiter::prepare(const std::vector<Limit>& limits, Zone::Admission* adm
         const Policy& policy = resolve(*limits[index].policy);
         admissions[index].key = limits[index].key;
         admissions[index].quota = policy.quota;
-        admissions[index].window = policy.window * 1000;
+        admissions[index].window = counted_window(policy);
     }
 }
 
@@ -102,8 +108,8 @@ void NodeLimiter::tell(Verdict& verdict, std::vector<Limit>& limits, const Zone:
         }
     }
     // a step rounded up may be logged a little ahead: nothing is told beyond the window itself
-    const std::int64_t reset_in = std::min<std::int64_t>(admissions[least].reset_in, admissions[least].window);
     verdict.policy = &resolve(*limits[least].policy);
+    const std::int64_t reset_in = std::min(admissions[least].reset_in, milliseconds_of(*verdict.policy));
     verdict.remaining = admissions[least].remaining;
     verdict.reset_in = seconds_up(reset_in);
     verdict.reset_at = seconds_up(unix_ms() + reset_in);
@@ -217,14 +223,14 @@ void NodeLimiter::give_back(const std::vector<Limit>& charged) noexcept {
         admission.logged_at = limit.zone_at;
         zone_.withdraw(admission, now);
         if (log_ && limit.redis_at != 0) {
-            log_->give_back(limit.key, policy.quota, policy.window * 1000, limit.redis_at, 1);
+            log_->give_back(limit.key, policy.quota, counted_window(policy), limit.redis_at, 1);
         }
     }
 }
 
 bool NodeLimiter::exhausted(const Limit& limit) const noexcept {
     const Policy& policy = resolve(*limit.policy);
-    return zone_.exhausted(limit.key, policy.quota, policy.window * 1000, monotonic_ms());
+    return zone_.exhausted(limit.key, policy.quota, counted_window(policy), monotonic_ms());
 }
 
 void Verdict::add_headers(std::vector<http::Header>& headers) const {
