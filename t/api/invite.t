@@ -170,8 +170,11 @@ subtest 'without a helper: 202, and the next helper sends it' => sub {
     my $response = invite('contacts', $fresh->()->{id});
     is_status($response, 202);
     cmp_ok(time - $start, '<', 3, 'no longer than the wait');
+    my $lines = sub { scalar(() = $t->log_text =~ /helper: line is up/g) };
+    my $before = $lines->();
     $t->start('helper');
     ok($t->wait_for(sub { $t->mail_files > $count }, 20), 'sent');
+    ok($t->wait_for(sub { $lines->() >= $before + 2 }, 20), 'both workers found it');
 };
 
 subtest 'five mails an hour to one addressee' => sub {
