@@ -1,6 +1,7 @@
 #include "api/dispatch.h"
 
 #include <iterator>
+#include <optional>
 
 #include "api/cors.h"
 
@@ -49,7 +50,8 @@ const Policy& policy_of(LimitClass limit) {
     return limits::standard;
 }
 
-io::Task<void> charge(Call& call, const Route& route) {
+// What to answer when the request is over its limit: returned, since a refusal is to cost as little as it can.
+io::Task<std::optional<http::Failure>> charge(Call& call, const Route& route) {
     const Policy& policy = policy_of(route.limit);
     Limiter& limiter = call.portal.limiter;
     std::vector<Limit> limits;
@@ -60,10 +62,14 @@ io::Task<void> charge(Call& call, const Route& route) {
     }
     Verdict verdict = co_await limiter.admit(std::move(limits));
     verdict.add_headers(call.extra_headers);
+    if (verdict.unavailable) {
+        co_return http::unavailable(1);
+    }
     if (!verdict.allowed) {
-        throw verdict.unavailable ? http::unavailable(1) : http::too_many_requests();
+        co_return http::too_many_requests();
     }
     call.admitted = std::move(verdict.charged);
+    co_return std::nullopt;
 }
 
 io::Task<http::Response> answer(Call& call, Authenticator& authenticator, const Router& router, Groups groups) {
@@ -88,7 +94,10 @@ io::Task<http::Response> answer(Call& call, Authenticator& authenticator, const 
     }
     call.parameters = match.parameters;
     require(*route, call.caller);
-    co_await charge(call, *route);
+    std::optional<http::Failure> refused = co_await charge(call, *route);
+    if (refused) {
+        co_return http::render(*refused, route->surface, request);
+    }
     if (route->body == Body::json) {
         call.body = co_await request.read_body(call.portal.settings.body_limit);
     }

@@ -85,7 +85,7 @@ Json Json::parse(std::string_view text) {
 
 std::string Json::dump() const {
     constexpr std::size_t flags = JSON_COMPACT | JSON_ENCODE_ANY;
-    std::string text(256, '\0');
+    std::string text(2048, '\0');   // most answers fit: printing twice costs more than clearing this
     std::size_t size = json_dumpb(value_, text.data(), text.size(), flags);
     if (size > text.size()) {
         text.resize(size);

@@ -1,9 +1,8 @@
 #include "portal/customer.h"
 
-#include <openssl/evp.h>
-
 #include "portal/billing_address.h"
 #include "portal/email.h"
+#include "portal/hmac.h"
 #include "portal/member.h"
 #include "portal/secrets.h"
 
@@ -143,10 +142,7 @@ void refuse_taken(const io::Row& row, const CustomerInput& input) {
 }  // namespace
 
 std::string avatar_url(std::string_view email) {
-    std::string lowered = ascii_lower(email);
-    Digest digest{};
-    EVP_Digest(lowered.data(), lowered.size(), digest.data(), nullptr, EVP_sha256(), nullptr);
-    return "https://www.gravatar.com/avatar/" + hex(digest) + "?d=404";
+    return "https://www.gravatar.com/avatar/" + hex(sha256(ascii_lower(email))) + "?d=404";
 }
 
 Json billing_address_json(const io::Row& row, const char* column) {

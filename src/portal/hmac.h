@@ -13,6 +13,8 @@ namespace portal {
 
 using Digest = std::array<std::uint8_t, 32>;
 
+Digest sha256(std::string_view message) noexcept;
+
 class Hmac {
   public:
     explicit Hmac(std::string_view key);

@@ -86,14 +86,16 @@ struct RedisLog::Batch final : io::Redis::Receiver {
     std::string keys;                  // fixed-size names, one after the other
     std::string arguments;
     std::size_t limits = 0;
+    std::size_t run = std::string::npos;   // where `arguments` counts the run that may grow
+    std::uint32_t run_quota = 0, run_window = 0;
     std::vector<Ask*> asks;            // nullptr: cancelled, or nobody waits
     std::vector<std::uint8_t> counts;  // limits of each ask
 };
 
 namespace {
 
-// "portal:{" + base64url of 16 bytes + "}"
-constexpr std::size_t key_size = 8 + 22 + 1;
+// "portal:{" + base64url of 16 bytes + "}:x"
+constexpr std::size_t key_size = 8 + 22 + 3;
 
 }  // namespace
 
@@ -123,6 +125,11 @@ void RedisLog::Ask::await_suspend(std::coroutine_handle<> waiting) {
     place_ = batch.asks.size();
     batch.asks.push_back(this);
     batch.counts.push_back(std::uint8_t(count_));
+    if (count_ == 1 && admissions_[0]->quota <= Zone::exact_quota) {
+        log_.put_exact(batch, *admissions_[0]);
+        return;
+    }
+    batch.run = std::string::npos;
     batch.arguments += char(count_);
     for (std::size_t index = 0; index < count_; ++index) {
         const Zone::Admission& admission = *admissions_[index];
@@ -136,6 +143,7 @@ void RedisLog::give_back(const LimitKey& key, std::uint32_t quota, std::uint32_t
     Batch& batch = open_batch(1);
     batch.asks.push_back(nullptr);
     batch.counts.push_back(1);
+    batch.run = std::string::npos;
     batch.arguments += char(1);
     put(batch, key, quota, window, 0, count, logged_at);
 }
@@ -153,17 +161,38 @@ RedisLog::Batch& RedisLog::open_batch(std::size_t limits) {
     return *open_.back();
 }
 
-void RedisLog::put(Batch& batch, const LimitKey& key, std::uint32_t quota, std::uint32_t window,
-                   std::uint16_t want, std::uint16_t back, std::int64_t back_at) {
+void RedisLog::put_key(Batch& batch, const LimitKey& key, std::uint32_t quota) {
     batch.keys += "portal:{";
     batch.keys += base64url(key.bytes.data(), key.bytes.size());
-    batch.keys += '}';
+    batch.keys += quota <= Zone::exact_quota ? "}:x" : "}:s";
+    ++batch.limits;
+}
+
+// Requests of one exact limit each travel as a run: they differ in nothing but their keys.
+void RedisLog::put_exact(Batch& batch, const Zone::Admission& admission) {
+    if (batch.run != std::string::npos && batch.run_quota == admission.quota &&
+        batch.run_window == admission.window) {
+        ++batch.arguments[batch.run];
+    } else {
+        batch.arguments += '\0';
+        batch.run = batch.arguments.size();
+        batch.run_quota = admission.quota;
+        batch.run_window = admission.window;
+        batch.arguments += char(1);
+        append_number(batch.arguments, admission.quota, 4);
+        append_number(batch.arguments, admission.window, 4);
+    }
+    put_key(batch, admission.key, admission.quota);
+}
+
+void RedisLog::put(Batch& batch, const LimitKey& key, std::uint32_t quota, std::uint32_t window,
+                   std::uint16_t want, std::uint16_t back, std::int64_t back_at) {
+    put_key(batch, key, quota);
     append_number(batch.arguments, quota, 4);
     append_number(batch.arguments, window, 4);
     append_number(batch.arguments, want, 2);
     append_number(batch.arguments, back, 2);
     append_number(batch.arguments, std::uint64_t(back_at), 6);
-    ++batch.limits;
 }
 
 void RedisLog::run() noexcept {
@@ -194,6 +223,7 @@ void RedisLog::recycle(Batch& batch) noexcept {
     batch.keys.clear();
     batch.arguments.clear();
     batch.limits = 0;
+    batch.run = std::string::npos;
     batch.asks.clear();
     batch.counts.clear();
     spare_.push_back(&batch);

@@ -65,6 +65,8 @@ class RedisLog : private io::Posted {
   private:
     void run() noexcept override;
     Batch& open_batch(std::size_t limits);
+    void put_key(Batch& batch, const LimitKey& key, std::uint32_t quota);
+    void put_exact(Batch& batch, const Zone::Admission& admission);
     void put(Batch& batch, const LimitKey& key, std::uint32_t quota, std::uint32_t window, std::uint16_t want,
              std::uint16_t back, std::int64_t back_at);
     bool send(Batch& batch, bool with_text);
