@@ -120,6 +120,13 @@ io::Task<std::vector<Limit>> charge_mail(Call& call, const std::string& email) {
 
 Response invitation_response(const Call& call, const Invitation& invitation) {
     if (invitation.state == Invitation::State::refused) {
+        // nothing failed: somebody changed his mind between our insert and the mail (helper/invitation_mail.cpp)
+        if (invitation.reply == "the portal link was revoked") {
+            throw http::Failure(409, "", "The portal link was revoked before it was sent");
+        }
+        if (invitation.reply == "the client portal is not active") {
+            throw http::Failure(403, "", "The client portal is not active");
+        }
         throw http::Failure(500, "", "Failed to send portal invitation: " + invitation.reply);
     }
     const bool sent = invitation.state == Invitation::State::sent;
