@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::size_t depth = 64;   // statements in flight per connection; the rest wait for whichever is free first
 constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t silence_time = 1000;   // ms: a server that answers nobody for so long is frozen, or gone
 
 }  // namespace
 
@@ -82,7 +83,8 @@ struct Postgres::Pool final : Posted, PostgresPipeline::Owner, PostgresQuery::Ca
     std::unique_ptr<Timer> overdue;     // set while anything is pending; may fire early, never late
     std::int64_t overdue_at = never;
     bool closed = false;
-    bool silent = false;                // a deadline has passed unanswered, and nothing was heard from the server since
+    std::int64_t heard_at = 0;          // the server's last answer on any connection
+    bool silent = false;                // a deadline has passed, and nothing at all was heard for silence_time
     std::string last_reason;            // logged; a repetition of it is not
 };
 
@@ -195,6 +197,7 @@ void Postgres::Pool::drained() noexcept {
 
 void Postgres::Pool::answered(PostgresQuery& query, Result result) noexcept {
     silent = false;
+    heard_at = loop.now();
     query.result = std::move(result);
     query.stage = PostgresQuery::Stage::finished;
     finished.push_back(&query);
@@ -234,7 +237,8 @@ void Postgres::Pool::look_for_overdue() noexcept {
     each([this](PostgresPipeline& pipeline) {
         const bool ready = pipeline.state() == PostgresConnection::State::ready;
         pipeline.check_deadlines();
-        silent = silent || (ready && pipeline.state() != PostgresConnection::State::ready);
+        const bool dropped = ready && pipeline.state() != PostgresConnection::State::ready;
+        silent = silent || (dropped && loop.now() - heard_at >= silence_time);   // one slow statement is no silence
         overdue_at = std::min(overdue_at, pipeline.next_deadline());
     });
     std::int64_t now = loop.now();
