@@ -58,7 +58,9 @@ sub recovers {
         $streak = $code ? $streak + 1 : 0;
         $streak == 10 }, 8, 0.02), "$name: serves again");
     cmp_ok(time - $since, '<', 3 + $slack, sprintf '%s: %.2f s after it was back', $name, time - $since);
-    is_status($t->get($config, token => $unseen), 200, "$name: tokens are looked up");
+    # each worker finds out by itself that it is back
+    ok($t->wait_for(sub { $t->get($config, token => $unseen)->code == 200 }, 3 + $slack), "$name: tokens are looked up");
+    ok($t->wait_for(sub { 8 == grep { $_ == 200 } map { $t->get($config, token => $token)->code } 1 .. 8 }, 3 + $slack), "$name: by every worker");
     is(json_of($t->get($config, token => $token))->{data}{portal_name}, 'Client Portal', "$name: nothing of the refused change");
     is($t->value('SELECT count(*) FROM portal.outbox'), 0, "$name: nor of the invitation");
     is($t->value('SELECT count(*) FROM portal.client_portal_tokens'), 0, "$name: nor of the portal token");
@@ -106,7 +108,9 @@ subtest 'crashed, with requests on their way' => sub {
     $t->write_file('stop', '');
     my %status;
     for (@clients) { my $told = $_->(); $status{$_} += $told->{$_} for keys %$told }
-    is_deeply([sort keys %status], [201, 503], 'whole or 503') or diag explain \%status;
+    # how many are refused hangs on how soon it was back
+    is_deeply([grep { !/^(?:201|503)$/ } keys %status], [], 'whole or 503') or diag explain \%status;
+    cmp_ok($status{201}, '>', 0, 'and some were whole');
     my $rows = $t->value(q(SELECT count(*) FROM portal.customer_sessions WHERE return_url LIKE '%crash%'));
     # an answer may be lost after its commit, never the other way round
     cmp_ok($rows, '>=', $status{201}, "each of $status{201} sessions told of is there");
