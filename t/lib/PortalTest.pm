@@ -232,13 +232,13 @@ sub sanitizer_environment {
     my ($self, $name) = @_;
     $ENV{LC_ALL} = 'C.UTF-8';
     delete @ENV{qw(PORTAL_CONFIG PERL5LIB)};
-    return unless $ASAN && $name =~ /nginx|helper|ctl/;
+    return unless $ASAN && $name =~ /nginx|node|helper|ctl/;
     $ENV{ASAN_OPTIONS}  = "detect_odr_violation=0:log_path=$self->{dir}/sanitizer.$name";
     $ENV{UBSAN_OPTIONS} = "print_stacktrace=1:log_path=$self->{dir}/sanitizer.$name";
     $ENV{LSAN_OPTIONS}  = "suppressions=$ROOT/t/lib/lsan.supp:print_suppressions=0";
     # Debian's nginx is not instrumented: it gets the run-time libraries of the module ahead of everything
     chomp($ENV{LD_PRELOAD} = join ':', map { `gcc -print-file-name=$_` =~ s/\n//r }
-        qw(libasan.so libubsan.so libstdc++.so.6)) if $name eq 'nginx';
+        qw(libasan.so libubsan.so libstdc++.so.6)) if $name =~ /nginx|node/;
 }
 
 sub await {
