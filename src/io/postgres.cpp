@@ -222,11 +222,13 @@ void Postgres::Pool::fail_waiting(const std::string& reason) noexcept {
 }
 
 void Postgres::Pool::unanswered(PostgresQuery& query, bool undone, const std::string& reason) noexcept {
-    bool again = undone || (query.statement.retry == Retry::read && !query.repeated);
+    // a server that dies takes every connection with it, and each may be found dead only when it is used
+    const std::size_t most = lookups.size() + mains.size();
+    bool again = undone || (query.statement.retry == Retry::read && query.repeats < most);
     if (closed || !again || query.deadline <= loop.now()) {
         return fail(query, reason);
     }
-    query.repeated = query.repeated || !undone;
+    query.repeats += undone ? 0 : 1;
     query.stage = PostgresQuery::Stage::waiting;
     waiting[queue_of(query)].push_front(&query);
     loop.post(*this);

@@ -4,7 +4,7 @@
 // nobody else in the pipeline. Statements are prepared per connection at first use. A deadline runs from enqueueing;
 // when it passes the caller gets PostgresUnavailable, and when the statement was already sent its connection is
 // dropped (results are positional). A cancelled query's result is read and discarded.
-// When a connection is lost, a statement marked Retry::read is sent once more on another one; the rest fail with
+// When a connection is lost, a statement marked Retry::read is sent again, as often as there are connections; the rest fail with
 // PostgresUnavailable, since nobody can tell whether they happened.
 // While the process drains, connections close once they are idle, and one is opened for each request that still asks.
 #pragma once

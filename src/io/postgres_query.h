@@ -44,7 +44,7 @@ class PostgresQuery {
     const std::int64_t deadline;   // in the loop's time
     Stage stage = Stage::fresh;
     PostgresPipeline* pipeline = nullptr;   // in flight there
-    bool repeated = false;
+    std::size_t repeats = 0;
     Result result;                 // finished with an answer,
     std::string unavailable;       // or without one, and why
 
