@@ -216,6 +216,7 @@ sub spawn {
     defined(my $pid = fork) or croak "fork: $!";
     if (!$pid) {
         setpgrp 0, 0;
+        chdir $self->{dir};
         open STDIN, '<', '/dev/null';
         open STDOUT, '>>', "$self->{dir}/$name.log";
         open STDERR, '>&', \*STDOUT;
@@ -336,7 +337,7 @@ sub make_cluster {
         or croak 'initdb: ' . slurp("$self->{dir}/initdb.log");
     open my $conf, '>>', "$template/postgresql.conf";
     print $conf <<'CONF';
-listen_addresses = '127.0.0.1'
+listen_addresses = ''
 fsync = off
 full_page_writes = off
 synchronous_commit = off
@@ -601,6 +602,7 @@ sub echo {
     defined(my $pid = fork) or croak "fork: $!";
     if (!$pid) {
         setpgrp 0, 0;
+        chdir $self->{dir};
         $SIG{TERM} = 'DEFAULT';
         while (getppid == $parent) {
             IO::Select->new($listener)->can_read(0.5) or next;
