@@ -313,12 +313,13 @@ sub nginx_test {
 
 sub copy_cluster {
     my ($self) = @_;
-    my $sql = sha256_hex(join '', map { $_ . slurp($_) } sort glob "$ROOT/conf/sql/*.sql");
-    my $template = '/tmp/portal-t-cluster-' . substr($sql, 0, 16);
+    # of the schema, and of how it is made
+    my $sources = sha256_hex(join '', map { $_ . slurp($_) } __FILE__, sort glob "$ROOT/conf/sql/*.sql");
+    my $template = '/tmp/portal-t-cluster-' . substr($sources, 0, 16);
     open my $lock, '>', "$template.lock" or croak "$template.lock: $!";
     flock $lock, LOCK_EX;
     if (!-e "$template/ready") {
-        remove_tree($template);
+        remove_tree($template, grep { -M > 1 } glob '/tmp/portal-t-cluster-*');
         $self->make_cluster($template);
     }
     close $lock;
