@@ -1,5 +1,6 @@
 // contract/customer-sessions.md
 #include "api/route.h"
+#include "http/query.h"
 #include "http/validation.h"
 #include "portal/customer_session.h"
 
@@ -31,16 +32,13 @@ io::Task<Response> revoke_session(Call& call) {
 }
 
 io::Task<Response> revoke_customer_sessions(Call& call) {
-    const std::optional<std::string> customer = http::query_parameter(call.request.query, "customer_id");
-    if (!customer) {
-        http::Problem missing;
-        missing.type = "missing";
-        missing.loc = {"query", "customer_id"};
-        missing.msg = "Field required";
-        throw http::validation_failed({missing});
+    http::Query query(call.request.query);
+    const std::optional<Uuid> customer = query.uuid4("customer_id");
+    if (!query.given("customer_id")) {
+        query.missing("customer_id");
     }
-    const Uuid id = http::require_uuid4(*customer, {"query", "customer_id"});
-    std::int64_t revoked = co_await portal::revoke_customer_sessions(call.portal, call.caller, id);
+    query.done();
+    std::int64_t revoked = co_await portal::revoke_customer_sessions(call.portal, call.caller, *customer);
     co_return http::json_response(200, Json::object({{"revoked", revoked}}).dump());
 }
 

@@ -54,17 +54,4 @@ std::string percent_encode(std::string_view text) {
     return out;
 }
 
-std::optional<std::string> query_parameter(std::string_view query, std::string_view name) {
-    while (!query.empty()) {
-        std::size_t end = query.find('&');
-        std::string_view pair = query.substr(0, end);
-        query.remove_prefix(end == std::string_view::npos ? query.size() : end + 1);
-        std::size_t equals = pair.find('=');
-        if (percent_decode(pair.substr(0, equals), true) == name) {
-            return equals == std::string_view::npos ? "" : percent_decode(pair.substr(equals + 1), true);
-        }
-    }
-    return std::nullopt;
-}
-
 }  // namespace portal::http

@@ -32,8 +32,6 @@ class Request {
     virtual io::Task<std::string> read_body(std::size_t limit) = 0;
 };
 
-// First value of a query parameter, percent-decoded ('+' is a space); every value of it with all().
-std::optional<std::string> query_parameter(std::string_view query, std::string_view name);
 std::string percent_decode(std::string_view text, bool plus_is_space);
 // application/x-www-form-urlencoded: unreserved characters stay, '+' is %2B, '@' is %40.
 std::string percent_encode(std::string_view text);

@@ -134,12 +134,6 @@ std::string quoted_list(std::span<const std::string_view> words) {
     return list;
 }
 
-Problem enum_problem(std::vector<std::string> loc, std::span<const std::string_view> allowed, Json input) {
-    std::string expected = quoted_list(allowed);
-    return make_problem("enum", std::move(loc), "Input should be " + expected, std::move(input),
-                        Json::object({{"expected", expected}}));
-}
-
 bool hexadecimal(char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
@@ -419,6 +413,12 @@ std::optional<std::string> Fields::url(const char* name, Presence rule) {
         return std::nullopt;
     }
     return text;
+}
+
+Problem enum_problem(std::vector<std::string> loc, std::span<const std::string_view> allowed, Json input) {
+    std::string expected = quoted_list(allowed);
+    return make_problem("enum", std::move(loc), "Input should be " + expected, std::move(input),
+                        Json::object({{"expected", expected}}));
 }
 
 Problem business_problem(std::vector<std::string> loc, std::string sentence, Json input) {

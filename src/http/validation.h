@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -71,6 +72,9 @@ class Fields {
 
 // "value_error" with ctx {"error":{}}, as a rule of business is reported.
 Problem business_problem(std::vector<std::string> loc, std::string sentence, Json input);
+
+// "enum": Input should be 'a', 'b' or 'c'.
+Problem enum_problem(std::vector<std::string> loc, std::span<const std::string_view> allowed, Json input);
 
 // A path or query parameter that must be a version 4 UUID; throws a 422 at `loc`.
 Uuid require_uuid4(std::string_view text, std::vector<std::string> loc);

@@ -9,6 +9,12 @@ namespace {
 
 constexpr std::size_t max_key = 255;
 
+constexpr io::Statement find_statement{"idempotency_find", R"(
+SELECT resource_id, payload_hash
+  FROM portal.idempotency_keys
+ WHERE workspace_id = $1::uuid AND principal_id = $2::uuid AND method = 'POST' AND path = $3::text
+   AND key = $4::text AND expires_at > now())", io::Lane::main, io::Retry::read};
+
 http::Failure bad_key(std::string type, std::string msg, http::Json input, http::Json ctx) {
     http::Problem problem;
     problem.type = std::move(type);
@@ -53,6 +59,27 @@ IdempotencyKey IdempotencyKey::read(const http::Request& request, const Secrets&
     // keyed with the key that never rotates: a guessed body cannot be looked up in a stolen table
     key.payload_hash = hex(secrets.limiter_digest("idempotency\n" + std::string(payload)));
     return key;
+}
+
+io::Task<std::optional<Uuid>> claimed_resource(io::Postgres& db, std::string workspace_id, KeyClaim claim) {
+    if (!claim.key.given()) {
+        co_return std::nullopt;
+    }
+    io::Parameters parameters(workspace_id, claim.principal, claim.key.path, claim.key.key);
+    io::Rows rows = co_await db.query(find_statement, std::move(parameters));
+    if (rows.empty()) {
+        co_return std::nullopt;
+    }
+    require_same_payload(claim.key, rows.front().text("payload_hash"));
+    co_return Uuid::parse(rows.front().text("resource_id"));
+}
+
+std::int64_t number_of(const Uuid& resource) {
+    std::uint64_t number = 0;
+    for (std::size_t at = 8; at < resource.bytes.size(); ++at) {
+        number = number << 8 | resource.bytes[at];
+    }
+    return std::int64_t(number);
 }
 
 void require_same_payload(const IdempotencyKey& key, std::string_view stored_hash) {

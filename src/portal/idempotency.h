@@ -2,6 +2,7 @@
 // the answer they once gave; the answer itself is not kept.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -40,6 +41,23 @@ struct IdempotencyKey {
                                std::string_view payload);
     bool given() const { return key.has_value(); }
 };
+
+// Who claims which key: the last four parameters of a statement with PORTAL_CLAIM_KEY. portalctl claims none.
+struct KeyClaim {
+    std::optional<std::string> principal;   // id of the token that asks
+    IdempotencyKey key;
+
+    KeyClaim() = default;
+    KeyClaim(const Principal& caller, IdempotencyKey key_) : principal(caller.token_id.text()), key(std::move(key_)) {}
+    void add_to(io::Parameters& parameters) const {   // principal, path, key, payload hash
+        parameters.add(principal).add(key.path).add(key.key).add(key.payload_hash);
+    }
+};
+// What an earlier request with this key made; nullopt when the key is free (or not given). Throws 422 when it was used
+// with another payload.
+io::Task<std::optional<Uuid>> claimed_resource(io::Postgres& db, std::string workspace_id, KeyClaim claim);
+// A number as portal.number_uuid() writes it, read back.
+std::int64_t number_of(const Uuid& resource);
 
 // The row of a key: what the statements that replay an answer select as k.payload_hash.
 // Throws 422 when it was used with another payload.

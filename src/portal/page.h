@@ -3,10 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "http/json.h"
+#include "http/query.h"
 #include "io/postgres.h"
 
 // The statement's frame around `matching`, a NOT MATERIALIZED query for the rows that match, and `columns` of a row
@@ -24,6 +27,9 @@ struct PageRequest {
     std::int64_t page = 1;
     std::int64_t limit = 10;            // clamped to 100
     std::vector<std::string> sorting;   // "created_at", "-email"
+
+    // Query parameters page, limit and sorting (repeatable; each of `keys`, with or without '-').
+    static PageRequest read(http::Query& query, std::initializer_list<std::string_view> keys = {});
 
     std::int64_t per_page() const { return limit < 1 ? 1 : limit > 100 ? 100 : limit; }
     std::int64_t offset() const {

@@ -174,7 +174,7 @@ http {
         listen 127.0.0.1:%%H2PORT%% http2;
         server_name localhost;
         %%SERVER%%
-        location /api/ { portal_api; }
+        location /api/ { portal_api sessions portal client-portal management; }
         %%LOCATION%%
     }
 }
@@ -452,6 +452,19 @@ sub member {
     my $n = ++$self->{made};
     $self->insert('members', { workspace_id => $customer->{workspace_id}, customer_id => $customer->{id},
         email => "member$n\@example.com", name => "Member $n", role => 'owner', %column });
+}
+
+# A session's token, of a customer or a member's row, as a backend makes it.
+sub session {
+    my ($self, $row) = @_;
+    my $member = exists $row->{role};
+    my $token = $self->{session_maker}{ $row->{workspace_id} } //= $self->token(
+        $self->row('SELECT id, slug FROM portal.workspaces WHERE id = ?', $row->{workspace_id}),
+        'customer_sessions:write', 'member_sessions:write');
+    my $response = $self->post($member ? '/api/member-sessions/' : '/api/customer-sessions/', token => $token,
+        json => { $member ? 'member_id' : 'customer_id' => $row->{id} });
+    $response->code == 201 or croak 'no session: ' . $response->as_string;
+    return json_of($response)->{token};
 }
 sub contact { my ($self, $ws, %c) = @_; $self->addressee('contacts',  $ws, \%c) }
 sub company { my ($self, $ws, %c) = @_; $self->addressee('companies', $ws, \%c) }
@@ -880,7 +893,7 @@ C<PORTAL_T_LEAVE=1> keep the directory.
 =head2 Methods
 
 C<start stop restart signal pid workers reload nginx_test> for servers named postgres, redis, smtp, helper, nginx;
-C<ctl ctl_run> portalctl; C<workspace token token_id customer member contact company insert db value row redis> data;
+C<ctl ctl_run> portalctl; C<workspace token token_id customer member session contact company insert db value row redis> data;
 C<request get post patch delete raw connect bytes ask at_once read_all parse echo> HTTP; C<mail_mode mails> mail;
 C<apart> runs code in a process of its own;
 C<wait_for write_file log_text tolerate> the rest. C<json_of keys_of is_answer is_status> are exported.

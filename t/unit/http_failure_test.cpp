@@ -81,10 +81,7 @@ TEST(Json, RepairsWhatIsNoUtf8) {
     EXPECT_EQ(Json(std::string(5000, 'x')).dump().size(), 5002u);
 }
 
-TEST(Query, Parameters) {
-    EXPECT_EQ(query_parameter("a=1&b=x%2By+z&b=2&c", "b"), "x+y z");
-    EXPECT_EQ(query_parameter("a=1&c", "c"), "");
-    EXPECT_FALSE(query_parameter("aa=1", "a"));
+TEST(Url, Encoding) {
     EXPECT_EQ(percent_encode("o+w ner@example.com~"), "o%2Bw+ner%40example.com~");
     EXPECT_EQ(percent_decode("%zz%4", false), "%zz%4");
 }

@@ -23,7 +23,7 @@ std::string quoted_or_null(const std::string& text) { return text.empty() ? "NUL
 
 PortalFixture::PortalFixture() {
     std::vector<fs::path> files;
-    for (const auto& entry : fs::directory_iterator(fs::path(__FILE__).parent_path() / "../../conf/sql")) {
+    for (const auto& entry : fs::directory_iterator(PORTAL_SOURCE_DIR "/conf/sql")) {
         files.push_back(entry.path());
     }
     std::ranges::sort(files);
