@@ -294,9 +294,10 @@ exchange_t::send_headers(const portal::http::Response &response) noexcept
         ngx_str_t  value;
     } always[] = {
         { ngx_string("X-Content-Type-Options"), ngx_string("nosniff") },
-        { ngx_string("Cache-Control"), ngx_string("no-store") },
         { ngx_string("Referrer-Policy"), ngx_string("no-referrer") },
     };
+
+    bool  caching = false;   /* the route says it itself */
 
     r_->headers_out.status = response.status;
     r_->headers_out.status_line = status_line_of(response.status);
@@ -334,6 +335,16 @@ exchange_t::send_headers(const portal::http::Response &response) noexcept
         {
             return NGX_ERROR;
         }
+
+        caching = caching || each.name == "Cache-Control";
+    }
+
+    if (!caching
+        && ngx_portal_add_header(r_, ngx_string("Cache-Control"),
+                                 ngx_string("no-store"))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     return ngx_http_send_header(r_);

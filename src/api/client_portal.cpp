@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "api/route.h"
+#include "http/etag.h"
 #include "http/validation.h"
 #include "portal/client_portal_config.h"
 #include "portal/email.h"
@@ -23,35 +24,10 @@ constexpr std::array<std::string_view, 6> limit_headers{
 
 // ---- GET and PATCH /config
 
-// If-None-Match: "*", or a list in which this tag occurs, weak or strong.
-bool matches(std::optional<std::string_view> if_none_match, std::string_view etag) {
-    std::string_view list = if_none_match.value_or("");
-    while (!list.empty()) {
-        std::size_t start = list.find_first_not_of(" \t,");
-        if (start == std::string_view::npos) {
-            return false;
-        }
-        list.remove_prefix(start);
-        if (list.front() == '*') {
-            return true;
-        }
-        std::string_view tag = list.starts_with("W/") ? list.substr(2) : list;
-        std::size_t close = tag.starts_with('"') ? tag.find('"', 1) : std::string_view::npos;
-        if (close == std::string_view::npos) {
-            return false;   // no list of tags
-        }
-        if (tag.substr(0, close + 1) == etag) {
-            return true;
-        }
-        list = tag.substr(close + 1);
-    }
-    return false;
-}
-
 io::Task<Response> get_config(Call& call) {
     CachedConfig config = co_await find_client_portal_config(call.portal, call.caller.workspace_id);
     Response response;
-    if (matches(call.request.header("if-none-match"), config.etag)) {
+    if (http::etag_matches(call.request.header("if-none-match"), config.etag)) {
         response.status = 304;
     } else {
         response.body = std::move(config.body);

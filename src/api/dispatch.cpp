@@ -63,7 +63,7 @@ io::Task<std::optional<http::Failure>> charge(Call& call, const Route& route) {
     Verdict verdict = co_await limiter.admit(std::move(limits));
     verdict.add_headers(call.extra_headers);
     if (verdict.unavailable) {
-        co_return http::unavailable(1);
+        co_return http::Failure(503, "", "Service Unavailable");   // the verdict's Retry-After is there already
     }
     if (!verdict.allowed) {
         co_return http::too_many_requests();
@@ -116,7 +116,7 @@ http::Failure unexpected(const Call& call, const char* what) {
 
 io::Task<http::Response> dispatch(http::Request& request, Services& portal, Authenticator& authenticator,
                                   const Router& router, Groups groups) {
-    Call call{request, portal, {}, {}, {}, {}, {}};
+    Call call{request, portal, {}, {}, {}, {}, {}, groups};
     http::Response response;
     std::optional<http::Failure> failure;
     try {

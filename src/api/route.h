@@ -13,6 +13,13 @@
 
 namespace portal::api {
 
+// The groups of portal_api: sessions, portal, client-portal, management. A route of `every` is served wherever any is.
+enum class Group { sessions, portal, client_portal, management, every };
+
+// Which groups a location serves: bits of 1 << Group.
+using Groups = unsigned;
+constexpr Groups group_bit(Group group) { return group == Group::every ? ~0u : 1u << unsigned(group); }
+
 // What a handler gets. Lives as long as its coroutine.
 struct Call {
     http::Request& request;
@@ -22,6 +29,7 @@ struct Call {
     std::string body;                                  // read and within the limit; "" when the route takes none
     std::vector<Limit> admitted;                       // what this request was charged so far
     std::vector<http::Header> extra_headers;           // sent with whatever answer follows, failures too
+    Groups groups = ~0u;                               // that the location serves
 };
 
 enum class Body { none, json };
@@ -32,9 +40,6 @@ constexpr unsigned only(Kind kind) { return 1u << unsigned(kind); }
 inline constexpr unsigned anyone = 0;
 inline constexpr unsigned workspace_token = only(Kind::workspace);
 inline constexpr unsigned portal_session = only(Kind::customer) | only(Kind::member);
-
-// The groups of portal_api: sessions, portal, client-portal, management.
-enum class Group { sessions, portal, client_portal, management };
 
 struct Route {
     http::Method method;
@@ -51,5 +56,6 @@ struct Route {
 // One table per surface file.
 std::span<const Route> customer_session_routes();
 std::span<const Route> client_portal_routes();
+std::span<const Route> openapi_routes();
 
 }  // namespace portal::api

@@ -63,10 +63,12 @@ std::string Match::allow(Groups groups) const {
 Router::Router() {
     add(customer_session_routes());
     add(client_portal_routes());
+    add(openapi_routes());
 }
 
 void Router::add(std::span<const Route> routes) {
     for (const Route& route : routes) {
+        routes_.push_back(&route);
         if (route.pattern.find('{') == std::string_view::npos) {
             literal_[route.pattern].push_back(&route);
             continue;

@@ -12,9 +12,6 @@
 
 namespace portal::api {
 
-// Which groups a location serves: bits of 1 << Group.
-using Groups = unsigned;
-constexpr Groups group_bit(Group group) { return 1u << unsigned(group); }
 inline constexpr Groups default_groups =
     group_bit(Group::sessions) | group_bit(Group::portal) | group_bit(Group::client_portal);
 
@@ -31,6 +28,7 @@ class Router {
   public:
     Router();   // every surface's table
     Match find(std::string_view path) const;
+    const std::vector<const Route*>& routes() const { return routes_; }
 
   private:
     struct Pattern {
@@ -41,6 +39,7 @@ class Router {
 
     std::unordered_map<std::string_view, std::vector<const Route*>> literal_;
     std::vector<Pattern> patterns_;
+    std::vector<const Route*> routes_;
 };
 
 // Which surface's shape an answer for this path takes, whether or not a route is there.

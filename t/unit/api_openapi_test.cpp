@@ -1,0 +1,169 @@
+// The OpenAPI document and the route table list the same.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "api/openapi.h"
+#include "api/router.h"
+
+namespace portal::api {
+namespace {
+
+using http::Json;
+using Names = std::set<std::string>;
+
+constexpr Groups all_groups = ~0u;
+
+// Documented ahead of their routes. A route that comes is taken from this list.
+const Names awaited = {
+    "get /api/v1/client-portal/me",
+    "get /api/v1/client-portal/me/items",
+    "get /api/v1/client-portal/me/activity",
+    "get /api/customer-portal/workspaces/{slug}",
+    "post /api/customer-portal/customer-session/request",
+    "post /api/customer-portal/customer-session/authenticate",
+    "post /api/customer-portal/customer-session/exchange",
+    "post /api/customer-portal/customer-session/logout",
+    "get /api/customer-portal/customer-session/sessions",
+    "delete /api/customer-portal/customer-session/sessions",
+    "delete /api/customer-portal/customer-session/sessions/{id}",
+    "get /api/customer-portal/customer-session/introspect",
+    "get /api/customer-portal/customer-session/user",
+    "get /api/customer-portal/customers/me",
+    "patch /api/customer-portal/customers/me",
+    "get /api/customer-portal/file-sharing/sessions",
+    "get /api/customer-portal/file-sharing/sessions/{id}",
+    "get /api/customer-portal/file-sharing/sessions/{id}/downloads",
+    "get /api/customer-portal/file-sharing/sessions/{id}/payments",
+    "get /api/customer-portal/payments",
+    "get /api/customer-portal/members",
+    "post /api/customer-portal/members",
+    "patch /api/customer-portal/members/{id}",
+    "delete /api/customer-portal/members/{id}",
+    "get /api/file-sharing/sessions",
+    "post /api/file-sharing/sessions",
+    "get /api/file-sharing/sessions/{id}",
+    "patch /api/file-sharing/sessions/{id}",
+    "post /api/file-sharing/sessions/{id}/downloads",
+    "post /api/file-sharing/sessions/{id}/payments",
+    "patch /api/file-sharing/sessions/{id}/payments/{payment_id}",
+    "get /api/customers",
+    "post /api/customers",
+    "get /api/customers/{id}",
+    "patch /api/customers/{id}",
+    "delete /api/customers/{id}",
+    "get /api/customers/external/{external_id}",
+    "patch /api/customers/external/{external_id}",
+    "delete /api/customers/external/{external_id}",
+    "get /api/customers/{id}/export",
+    "get /api/members",
+    "post /api/members",
+    "get /api/members/{id}",
+    "patch /api/members/{id}",
+    "delete /api/members/{id}",
+    "get /api/workspace-access-tokens",
+    "post /api/workspace-access-tokens",
+    "patch /api/workspace-access-tokens/{id}",
+    "delete /api/workspace-access-tokens/{id}",
+    "get /api/workspaces/{id}",
+    "patch /api/workspaces/{id}",
+    "get /api/contacts",
+    "post /api/contacts",
+    "get /api/contacts/{id}",
+    "patch /api/contacts/{id}",
+    "delete /api/contacts/{id}",
+    "get /api/companies",
+    "post /api/companies",
+    "get /api/companies/{id}",
+    "patch /api/companies/{id}",
+    "delete /api/companies/{id}",
+    "get /api/portal-items",
+    "post /api/portal-items",
+    "get /api/portal-items/{id}",
+    "patch /api/portal-items/{id}",
+    "delete /api/portal-items/{id}",
+};
+
+std::string name_of(http::Method method) {
+    switch (method) {
+        case http::Method::get:
+            return "get";
+        case http::Method::post:
+            return "post";
+        case http::Method::put:
+            return "put";
+        case http::Method::patch:
+            return "patch";
+        case http::Method::del:
+            return "delete";
+        default:
+            return "other";
+    }
+}
+
+Names routes() {
+    Names names;
+    const Router router;
+    for (const Route* route : router.routes()) {
+        names.insert(name_of(route->method) + " " + std::string(route->pattern));
+    }
+    return names;
+}
+
+Names operations(const Json& document) {
+    Names names;
+    const char* path;
+    json_t* item;
+    json_object_foreach(document["paths"].get(), path, item) {
+        const char* method;
+        json_t* operation;
+        json_object_foreach(item, method, operation) {
+            if (std::string_view(method) != "parameters") {
+                names.insert(std::string(method) + " " + path);
+            }
+        }
+    }
+    return names;
+}
+
+Names without(Names names, const Names& others) {
+    std::erase_if(names, [&](const std::string& name) { return others.contains(name); });
+    return names;
+}
+
+TEST(OpenApi, HasEveryRoute) {
+    EXPECT_EQ(without(routes(), operations(Json::parse(openapi_document))), Names());
+}
+
+TEST(OpenApi, HasNothingButRoutes) {
+    EXPECT_EQ(without(without(operations(Json::parse(openapi_document)), routes()), awaited),
+              Names());
+}
+
+TEST(OpenApi, AwaitsNothingThatIsThere) {
+    EXPECT_EQ(without(awaited, without(awaited, routes())), Names());
+}
+
+TEST(OpenApi, ListsWhatALocationServes) {
+    const OpenApi all = make_openapi(all_groups, "https://portal.example.com");
+    EXPECT_EQ(operations(Json::parse(all.body)), routes());
+    const OpenApi sessions = make_openapi(group_bit(Group::sessions), "https://portal.example.com");
+    const Json document = Json::parse(sessions.body);
+    EXPECT_EQ(operations(document),
+              Names({"get /api/openapi.json", "post /api/customer-sessions",
+                     "delete /api/customer-sessions", "delete /api/customer-sessions/{id}",
+                     "post /api/member-sessions"}));
+    EXPECT_EQ(document["tags"].size(), 2u);
+    EXPECT_NE(all.etag, sessions.etag);
+}
+
+TEST(OpenApi, NamesTheServerOfTheConfiguration) {
+    const OpenApi made = make_openapi(all_groups, "https://portal.example.com");
+    EXPECT_EQ(Json::parse(made.body)["servers"].dump(),
+              R"([{"url":"https://portal.example.com"}])");
+    EXPECT_NE(made.etag, make_openapi(all_groups, "https://other.example.com").etag);
+    EXPECT_EQ(made.etag, make_openapi(all_groups, "https://portal.example.com").etag);
+}
+
+}  // namespace
+}  // namespace portal::api
