@@ -1,16 +1,18 @@
+// OpenSSL's own layer above these functions costs more than hashing a token does.
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include "portal/hmac.h"
 
 #include <cstring>
-#include <new>
 
 namespace portal {
 namespace {
 
 constexpr std::size_t block_size = 64;
 
-// Fetched once: OpenSSL 3's implicit fetch costs more than the hash.
-const EVP_MD* fetched() {
-    static EVP_MD* digest = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+Digest finished(SHA256_CTX& context) noexcept {
+    Digest digest;
+    SHA256_Final(digest.data(), &context);
     return digest;
 }
 
@@ -18,48 +20,40 @@ const EVP_MD* fetched() {
 
 Digest sha256(std::string_view message) noexcept {
     Digest digest;
-    EVP_Digest(message.data(), message.size(), digest.data(), nullptr, fetched(), nullptr);
+    SHA256(reinterpret_cast<const unsigned char*>(message.data()), message.size(), digest.data());
     return digest;
 }
 
-Hmac::Hmac(std::string_view key)
-    : inner_(EVP_MD_CTX_new()), outer_(EVP_MD_CTX_new()), scratch_(EVP_MD_CTX_new()) {
-    if (!inner_ || !outer_ || !scratch_) {
-        throw std::bad_alloc();
-    }
+Hmac::Hmac(std::string_view key) noexcept {
     std::array<std::uint8_t, block_size> block{};
     if (key.size() > block.size()) {
-        unsigned size = 0;
-        EVP_Digest(key.data(), key.size(), block.data(), &size, fetched(), nullptr);
+        const Digest shorter = sha256(key);
+        std::memcpy(block.data(), shorter.data(), shorter.size());
     } else {
         std::memcpy(block.data(), key.data(), key.size());
     }
     for (auto& byte : block) {
         byte ^= 0x36;
     }
-    EVP_DigestInit_ex2(inner_.get(), fetched(), nullptr);
-    EVP_DigestUpdate(inner_.get(), block.data(), block.size());
+    SHA256_Init(&inner_);
+    SHA256_Update(&inner_, block.data(), block.size());
     for (auto& byte : block) {
         byte ^= 0x36 ^ 0x5c;
     }
-    EVP_DigestInit_ex2(outer_.get(), fetched(), nullptr);
-    EVP_DigestUpdate(outer_.get(), block.data(), block.size());
-    EVP_DigestInit_ex2(scratch_.get(), fetched(), nullptr);
+    SHA256_Init(&outer_);
+    SHA256_Update(&outer_, block.data(), block.size());
 }
 
 Digest Hmac::operator()(std::string_view message) const noexcept { return (*this)(message, {}); }
 
 Digest Hmac::operator()(std::string_view first, std::string_view second) const noexcept {
-    Digest digest;
-    unsigned size = 0;
-    EVP_MD_CTX_copy_ex(scratch_.get(), inner_.get());
-    EVP_DigestUpdate(scratch_.get(), first.data(), first.size());
-    EVP_DigestUpdate(scratch_.get(), second.data(), second.size());
-    EVP_DigestFinal_ex(scratch_.get(), digest.data(), &size);
-    EVP_MD_CTX_copy_ex(scratch_.get(), outer_.get());
-    EVP_DigestUpdate(scratch_.get(), digest.data(), digest.size());
-    EVP_DigestFinal_ex(scratch_.get(), digest.data(), &size);
-    return digest;
+    SHA256_CTX context = inner_;
+    SHA256_Update(&context, first.data(), first.size());
+    SHA256_Update(&context, second.data(), second.size());
+    const Digest digest = finished(context);
+    context = outer_;
+    SHA256_Update(&context, digest.data(), digest.size());
+    return finished(context);
 }
 
 }  // namespace portal
