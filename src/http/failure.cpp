@@ -70,19 +70,33 @@ std::string field_name(const std::vector<std::string>& loc) {
     return name;
 }
 
-Json rest_json(const Failure& failure) {
+// Most refusals are an object of one or two strings, and are to cost as little as they can.
+std::string strings_json(std::initializer_list<std::pair<std::string_view, std::string_view>> members) {
+    std::string out;
+    out.reserve(128);
+    char separator = '{';
+    for (const auto& [name, value] : members) {
+        out += separator;
+        append_json(out, name);
+        out += ':';
+        append_json(out, value);
+        separator = ',';
+    }
+    out += '}';
+    return out;
+}
+
+std::string rest_json(const Failure& failure) {
     if (!failure.problems.empty()) {
-        return Json::object({{"error", "RequestValidationError"}, {"detail", problems_json(failure.problems)}});
+        return Json::object({{"error", "RequestValidationError"}, {"detail", problems_json(failure.problems)}}).dump();
     }
     if (failure.error == "invalid_token" || failure.error == "insufficient_scope") {
-        return Json::object({{"error", failure.error}, {"error_description", failure.detail}});
+        return strings_json({{"error", failure.error}, {"error_description", failure.detail}});
     }
-    Json body = Json::object();
-    if (!failure.error.empty()) {
-        body.set("error", failure.error);
+    if (failure.error.empty()) {
+        return strings_json({{"detail", failure.detail}});
     }
-    body.set("detail", failure.detail);
-    return body;
+    return strings_json({{"error", failure.error}, {"detail", failure.detail}});
 }
 
 std::string client_portal_message(const Failure& failure) {
@@ -101,20 +115,20 @@ std::string client_portal_message(const Failure& failure) {
     return failure.detail;
 }
 
-Json client_portal_json(const Failure& failure) {
-    Json body = Json::object({{"message", client_portal_message(failure)}});
-    if (!failure.problems.empty()) {
-        Json errors = Json::object();
-        for (const Problem& problem : failure.problems) {
-            std::string field = field_name(problem.loc);
-            if (!errors[field.c_str()].present()) {
-                errors.set(field.c_str(), Json::array());
-            }
-            errors[field.c_str()].push(problem.msg);
-        }
-        body.set("errors", errors);
+std::string client_portal_json(const Failure& failure) {
+    const std::string message = client_portal_message(failure);
+    if (failure.problems.empty()) {
+        return strings_json({{"message", message}});
     }
-    return body;
+    Json errors = Json::object();
+    for (const Problem& problem : failure.problems) {
+        std::string field = field_name(problem.loc);
+        if (!errors[field.c_str()].present()) {
+            errors.set(field.c_str(), Json::array());
+        }
+        errors[field.c_str()].push(problem.msg);
+    }
+    return Json::object({{"message", message}, {"errors", errors}}).dump();
 }
 
 Json problem_details(const Failure& failure, Surface surface) {
@@ -210,9 +224,9 @@ Response render(const Failure& failure, Surface surface, const Request& request)
         response.content_type = "application/problem+json";
         response.body = problem_details(failure, surface).dump();
     } else if (surface == Surface::client_portal) {
-        response.body = client_portal_json(failure).dump();
+        response.body = client_portal_json(failure);
     } else {
-        response.body = rest_json(failure).dump();
+        response.body = rest_json(failure);
     }
     return response;
 }

@@ -1,5 +1,8 @@
 #include "http/json.h"
 
+#include <algorithm>
+#include <array>
+#include <charconv>
 #include <cstdlib>
 #include <memory>
 #include <stdexcept>
@@ -46,10 +49,102 @@ std::string repaired(std::string_view text) {
     return out;
 }
 
+// What stands for a byte in a JSON string: 0 itself, 'u' its number, else a backslash and this.
+constexpr std::array<char, 256> escapes = [] {
+    std::array<char, 256> table{};
+    for (int control = 0; control < 0x20; ++control) {
+        table[control] = 'u';
+    }
+    table['\b'] = 'b';
+    table['\f'] = 'f';
+    table['\n'] = 'n';
+    table['\r'] = 'r';
+    table['\t'] = 't';
+    table['"'] = '"';
+    table['\\'] = '\\';
+    return table;
+}();
+
+void append_string(std::string& out, std::string_view text) {
+    static constexpr char digits[] = "0123456789ABCDEF";
+    auto escape_of = [](char c) { return escapes[static_cast<unsigned char>(c)]; };
+    out += '"';
+    while (!text.empty()) {
+        auto plain = std::find_if(text.begin(), text.end(), [&](char c) { return escape_of(c) != 0; });
+        out.append(text.begin(), plain);
+        text.remove_prefix(std::size_t(plain - text.begin()));
+        if (text.empty()) {
+            break;
+        }
+        const auto byte = static_cast<unsigned char>(text.front());
+        out += '\\';
+        out += escape_of(text.front());
+        if (escape_of(text.front()) == 'u') {
+            out += "00";
+            out += digits[byte >> 4];
+            out += digits[byte & 0x0f];
+        }
+        text.remove_prefix(1);
+    }
+    out += '"';
+}
+
+// Jansson's own printing asks for the code point of each character, which is most of what a long answer costs.
+void append(std::string& out, const json_t* value);
+
+void append_members(std::string& out, json_t* object) {
+    char separator = '{';
+    for (void* at = json_object_iter(object); at != nullptr; at = json_object_iter_next(object, at)) {
+        out += separator;
+        append_string(out, json_object_iter_key(at));
+        out += ':';
+        append(out, json_object_iter_value(at));
+        separator = ',';
+    }
+    out += separator == '{' ? "{}" : "}";
+}
+
+void append_elements(std::string& out, const json_t* array) {
+    out += '[';
+    for (std::size_t index = 0; index < json_array_size(array); ++index) {
+        if (index > 0) {
+            out += ',';
+        }
+        append(out, json_array_get(array, index));
+    }
+    out += ']';
+}
+
+void append(std::string& out, const json_t* value) {
+    switch (json_typeof(value)) {
+        case JSON_OBJECT: return append_members(out, const_cast<json_t*>(value));
+        case JSON_ARRAY: return append_elements(out, value);
+        case JSON_STRING: return append_string(out, {json_string_value(value), json_string_length(value)});
+        case JSON_INTEGER: {
+            char digits[24];
+            out.append(digits, std::to_chars(digits, digits + sizeof digits, json_integer_value(value)).ptr);
+            return;
+        }
+        case JSON_REAL: {
+            char digits[64];   // "%.17g" and a few more
+            out.append(digits, json_dumpb(value, digits, sizeof digits, JSON_ENCODE_ANY));
+            return;
+        }
+        case JSON_TRUE: out += "true"; return;
+        case JSON_FALSE: out += "false"; return;
+        case JSON_NULL: out += "null"; return;
+    }
+}
+
 }  // namespace
 
 bool valid_utf8(std::string_view text) {
+    const auto ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
     while (!text.empty()) {
+        if (ascii(text.front())) {
+            text.remove_prefix(std::size_t(std::find_if_not(text.begin(), text.end(), ascii) - text.begin()));
+            continue;
+        }
         std::size_t length = sequence_length(text);
         if (length == 0) {
             return false;
@@ -59,10 +154,20 @@ bool valid_utf8(std::string_view text) {
     return true;
 }
 
-Json::Json(std::string_view text) : value_(json_stringn(text.data(), text.size())) {
-    if (!value_) {
+Json::Json(std::string_view text) {
+    if (valid_utf8(text)) {
+        value_ = json_stringn_nocheck(text.data(), text.size());
+    } else {
         std::string whole = repaired(text);
-        value_ = json_stringn(whole.data(), whole.size());
+        value_ = json_stringn_nocheck(whole.data(), whole.size());
+    }
+}
+
+void append_json(std::string& out, std::string_view text) {
+    if (valid_utf8(text)) {
+        append_string(out, text);
+    } else {
+        append_string(out, repaired(text));
     }
 }
 
@@ -84,14 +189,11 @@ Json Json::parse(std::string_view text) {
 }
 
 std::string Json::dump() const {
-    constexpr std::size_t flags = JSON_COMPACT | JSON_ENCODE_ANY;
-    std::string text(2048, '\0');   // most answers fit: printing twice costs more than clearing this
-    std::size_t size = json_dumpb(value_, text.data(), text.size(), flags);
-    if (size > text.size()) {
-        text.resize(size);
-        size = json_dumpb(value_, text.data(), text.size(), flags);
+    std::string text;
+    text.reserve(2048);   // most answers fit
+    if (value_ != nullptr) {
+        append(text, value_);
     }
-    text.resize(size);
     return text;
 }
 

@@ -41,8 +41,8 @@ class Json {
     // A value stored by us (a jsonb column): throws std::runtime_error when it is no JSON.
     static Json parse(std::string_view text);
 
-    Json& set(const char* name, Json value) {
-        json_object_set(value_, name, value.value_);
+    Json& set(const char* name, Json value) {   // `name` is valid UTF-8
+        json_object_set_nocheck(value_, name, value.value_);
         return *this;
     }
     Json& push(Json value) {
@@ -70,5 +70,8 @@ class Json {
   private:
     json_t* value_ = nullptr;
 };
+
+// A JSON string at the end of `out`; invalid UTF-8 becomes U+FFFD.
+void append_json(std::string& out, std::string_view text);
 
 }  // namespace portal::http
