@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <cstring>
 #include <limits>
 
 #include "io/postgres_listener.h"
@@ -370,10 +372,17 @@ void Postgres::listen(std::vector<std::string> channels,
     pool_->listener->connect();
 }
 
-bool Parameters::has_nul() const {
-    return std::any_of(values_.begin(), values_.end(), [](const std::optional<std::string>& value) {
-        return value && value->find('\0') != std::string::npos;
-    });
+Parameters& Parameters::add(std::string_view text) {
+    begins_.push_back(text_.size());
+    text_.append(text) += '\0';
+    has_nul_ = has_nul_ || text.find('\0') != std::string_view::npos;
+    return *this;
+}
+
+Parameters& Parameters::add(std::int64_t value) {
+    char digits[24];
+    char* end = std::to_chars(digits, digits + sizeof digits, value).ptr;
+    return add(std::string_view(digits, std::size_t(end - digits)));
 }
 
 Parameters& Parameters::add(const std::vector<std::string>& list) {
@@ -388,16 +397,19 @@ Parameters& Parameters::add(const std::vector<std::string>& list) {
         }
         text += '"';
     }
-    values_.emplace_back(text + "}");
-    return *this;
+    text += '}';
+    return add(std::string_view(text));
 }
 
 int Row::index(const char* column) const {
-    int at = PQfnumber(result_, column);
-    if (at < 0) {
-        throw std::logic_error(std::string("a statement returns no column \"") + column + "\"");
+    const int columns = PQnfields(result_);
+    for (int tried = 0; tried < columns; ++tried) {
+        if (std::strcmp(PQfname(result_, last_), column) == 0) {
+            return last_;
+        }
+        last_ = last_ + 1 < columns ? last_ + 1 : 0;
     }
-    return at;
+    throw std::logic_error(std::string("a statement returns no column \"") + column + "\"");
 }
 
 }  // namespace portal::io

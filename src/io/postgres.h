@@ -60,23 +60,24 @@ struct Statement {
     std::int64_t deadline = 1000;   // ms from enqueueing; lists and exports 5000
 };
 
-// A statement's parameters, in order. NULL is std::nullopt / std::nullptr_t.
+// A statement's parameters, in order, one after the other in one text. NULL is std::nullopt / std::nullptr_t.
 class Parameters {
   public:
     Parameters() = default;
     template <class... Values>
     explicit Parameters(const Values&... values) {
-        values_.reserve(sizeof...(values));
+        begins_.reserve(sizeof...(values));
+        text_.reserve(sizeof...(values) * 32);
         (add(values), ...);
     }
-    Parameters& add(std::string_view text) { values_.emplace_back(std::string(text)); return *this; }
-    Parameters& add(const std::string& text) { values_.emplace_back(text); return *this; }
-    Parameters& add(const char* text) { values_.emplace_back(std::string(text)); return *this; }
-    Parameters& add(bool value) { values_.emplace_back(value ? "t" : "f"); return *this; }
-    Parameters& add(int value) { values_.emplace_back(std::to_string(value)); return *this; }
-    Parameters& add(std::int64_t value) { values_.emplace_back(std::to_string(value)); return *this; }
-    Parameters& add(std::nullptr_t) { values_.emplace_back(std::nullopt); return *this; }
-    Parameters& add(std::nullopt_t) { values_.emplace_back(std::nullopt); return *this; }
+    Parameters& add(std::string_view text);
+    Parameters& add(const std::string& text) { return add(std::string_view(text)); }
+    Parameters& add(const char* text) { return add(std::string_view(text)); }
+    Parameters& add(bool value) { return add(value ? "t" : "f"); }
+    Parameters& add(int value) { return add(std::int64_t(value)); }
+    Parameters& add(std::int64_t value);
+    Parameters& add(std::nullptr_t) { begins_.push_back(null); return *this; }
+    Parameters& add(std::nullopt_t) { return add(nullptr); }
     template <class Value>
     Parameters& add(const std::optional<Value>& value) {
         if (value) {
@@ -87,18 +88,21 @@ class Parameters {
     // text[] in PostgreSQL's array syntax
     Parameters& add(const std::vector<std::string>& list);
 
-    std::size_t size() const { return values_.size(); }
+    std::size_t size() const { return begins_.size(); }
     // Text in PostgreSQL ends at a NUL: such a value cannot be sent whole, and is refused with SQLSTATE 22021.
-    bool has_nul() const;
+    bool has_nul() const { return has_nul_; }
     const char* data(std::size_t index) const {
-        return values_[index] ? values_[index]->c_str() : nullptr;
+        return begins_[index] == null ? nullptr : text_.data() + begins_[index];
     }
 
   private:
-    std::vector<std::optional<std::string>> values_;
+    static constexpr std::size_t null = SIZE_MAX;
+    std::string text_;   // each ends with a NUL
+    std::vector<std::size_t> begins_;
+    bool has_nul_ = false;
 };
 
-// One row of Rows; valid as long as they are.
+// One row of Rows; valid as long as they are. Columns are found fastest in the order of the statement.
 class Row {
   public:
     Row(const PGresult* result, int row) : result_(result), row_(row) {}
@@ -118,6 +122,7 @@ class Row {
     int index(const char* column) const;   // throws std::logic_error for a name the statement does not return
     const PGresult* result_;
     int row_;
+    mutable int last_ = 0;   // the column asked for last: the next look-up begins there
 };
 
 class Rows {
