@@ -339,11 +339,11 @@ Digest Secrets::derive(std::string_view purpose, std::string_view what) const {
 
 std::string hex(const Digest& digest) {
     static constexpr char digits[] = "0123456789abcdef";
-    std::string text;
-    text.reserve(digest.size() * 2);
+    std::string text(digest.size() * 2, '\0');
+    char* out = text.data();
     for (std::uint8_t byte : digest) {
-        text += digits[byte >> 4];
-        text += digits[byte & 0x0f];
+        *out++ = digits[byte >> 4];
+        *out++ = digits[byte & 0x0f];
     }
     return text;
 }
@@ -379,20 +379,19 @@ void random_bytes(void* out, std::size_t size) {
 std::string base64url(const void* data, std::size_t size) {
     static constexpr char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     const auto* bytes = static_cast<const std::uint8_t*>(data);
-    std::string text;
-    text.reserve((size * 8 + 5) / 6);
+    std::string text((size * 8 + 5) / 6, '\0');
+    char* out = text.data();
     std::uint32_t bits = 0;
     int count = 0;
     for (std::size_t at = 0; at < size; ++at) {
         bits = bits << 8 | bytes[at];
-        count += 8;
-        while (count >= 6) {
+        for (count += 8; count >= 6;) {
             count -= 6;
-            text += alphabet[bits >> count & 0x3f];
+            *out++ = alphabet[bits >> count & 0x3f];
         }
     }
     if (count > 0) {
-        text += alphabet[bits << (6 - count) & 0x3f];
+        *out = alphabet[bits << (6 - count) & 0x3f];
     }
     return text;
 }

@@ -53,14 +53,14 @@ Uuid Uuid::random() {
 
 std::string Uuid::text() const {
     static constexpr char digits[] = "0123456789abcdef";
-    std::string text;
-    text.reserve(36);
+    std::string text(36, '-');
+    char* out = text.data();
     for (std::size_t at = 0; at < bytes.size(); ++at) {
         if (at == 4 || at == 6 || at == 8 || at == 10) {
-            text += '-';
+            ++out;
         }
-        text += digits[bytes[at] >> 4];
-        text += digits[bytes[at] & 0x0f];
+        *out++ = digits[bytes[at] >> 4];
+        *out++ = digits[bytes[at] & 0x0f];
     }
     return text;
 }
