@@ -4,7 +4,8 @@
 // 100 are exact: one time (6 bytes) an admission, key "portal:{...}:x". Larger ones are logged in steps of window / 64,
 // rounded up: the total (4), then (time, 6; admissions, 2), key "portal:{...}:s". So both are literal: no window ever
 // holds more than the quota. A lease (want > 1, larger quotas only) is logged where it may last be used, one second
-// from now. A logged time further ahead than a lease (a clock set back) is read as now. What is refused writes nothing.
+// from now, or four (Zone::lease_time). A logged time further ahead than a lease (a clock set back) is read as now.
+// What is refused writes nothing.
 //
 // ARGV[1] is a row of requests, in the order of KEYS:
 //   0, count (1), quota (4), window ms (4): that many requests of one exact limit each, the common case;
@@ -93,7 +94,7 @@ local function run(count, quota, window)
     key = key + count
 end
 
-local quotas, windows, wants, backs, steps, totals, logs = {}, {}, {}, {}, {}, {}, {}
+local quotas, windows, wants, backs, steps, leases, totals, logs = {}, {}, {}, {}, {}, {}, {}, {}
 
 -- a request of several limits, of leases, or giving something back
 local function several(count)
@@ -104,6 +105,7 @@ local function several(count)
         local exact = quota <= 100
         local step = exact and 1 or floor(window / 64)
         if step < 1 then step = 1 end
+        local lease = quota >= 10000 and window >= 60000 and 4000 or 1000
         local total = 0
         local log = call('GET', KEYS[key + i])
         if log and exact then
@@ -121,7 +123,7 @@ local function several(count)
         elseif log then
             local length = #log
             total = unpack('<I4', log)
-            if unpack('<I6', log, length - 7) > now + 1000 + step then log = repaired(log, 5, 8) end
+            if unpack('<I6', log, length - 7) > now + lease + step then log = repaired(log, 5, 8) end
             local from = 5
             while from < length do
                 local time, n = unpack('<I6I2', log, from)
@@ -145,8 +147,8 @@ local function several(count)
             end
         end
         if want > 0 and total >= quota then refused = true end
-        quotas[i], windows[i], wants[i], backs[i], steps[i], totals[i], logs[i] =
-            quota, window, want, back, step, total, log or ''
+        quotas[i], windows[i], wants[i], backs[i], steps[i], leases[i], totals[i], logs[i] =
+            quota, window, want, back, step, lease, total, log or ''
     end
     for i = 1, count do
         local quota, window, want, step, total, log = quotas[i], windows[i], wants[i], steps[i], totals[i], logs[i]
@@ -164,7 +166,7 @@ local function several(count)
                     local most = floor((quota - total) / 8)
                     if most < 1 then most = 1 end
                     if grant > most then grant = most end
-                    if grant > 1 then logged = logged + 1000 end
+                    if grant > 1 then logged = logged + leases[i] end
                 end
                 logged = floor((logged + step - 1) / step) * step
                 local n, last = grant, #log - 7

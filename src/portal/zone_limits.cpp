@@ -298,7 +298,7 @@ void Zone::granted(const Admission& admission, std::uint16_t grant, std::uint32_
         entry->lease_left = std::uint16_t(grant - 1);
         entry->lease_at = redis_at;
         // counted in Redis at its own time plus lease_time, which is later than this
-        entry->lease_until = admission.admitted_at + lease_time;
+        entry->lease_until = admission.admitted_at + lease_time(admission.quota, admission.window);
     }
 }
 
