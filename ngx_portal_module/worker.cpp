@@ -9,7 +9,8 @@ ngx_portal_config_cache::find(const portal::Uuid &workspace, bool stale)
 {
     portal::CachedConfig  config;
 
-    if (!zone_.find_config(workspace, portal::monotonic_ms(), stale, config)) {
+    if (!zone_.find_config(workspace, (std::int64_t) ngx_current_msec, stale,
+                           config)) {
         return std::nullopt;
     }
 

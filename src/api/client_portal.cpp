@@ -25,14 +25,17 @@ constexpr std::array<std::string_view, 6> limit_headers{
 // ---- GET and PATCH /config
 
 io::Task<Response> get_config(Call& call) {
-    CachedConfig config = co_await find_client_portal_config(call.portal, call.caller.workspace_id);
+    std::optional<CachedConfig> config = call.portal.configs.find(call.caller.workspace_id, false);
+    if (!config) {
+        config = co_await find_client_portal_config(call.portal, call.caller.workspace_id);
+    }
     Response response;
-    if (http::etag_matches(call.request.header("if-none-match"), config.etag)) {
+    if (http::etag_matches(call.request.header("if-none-match"), config->etag)) {
         response.status = 304;
     } else {
-        response.body = std::move(config.body);
+        response.body = std::move(config->body);
     }
-    response.with("ETag", std::move(config.etag));
+    response.with("ETag", std::move(config->etag));
     co_return response;
 }
 

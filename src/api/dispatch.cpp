@@ -8,17 +8,9 @@
 namespace portal::api {
 namespace {
 
-// Who asks: the bearer, if one was sent.
-io::Task<Principal> authenticate(Call& call, Authenticator& authenticator) {
-    const auto token = bearer_token(call.request.header("authorization"));
-    if (!token) {
-        co_return Principal{};
-    }
-    Principal known;
-    if (authenticator.authenticate_now(*token, known)) {
-        co_return known;
-    }
-    Authentication found = co_await authenticator.authenticate(*token, call.request.client_address);
+// Who a token stands for that the zone does not know.
+io::Task<Principal> authenticate(Call& call, Authenticator& authenticator, std::string_view token) {
+    Authentication found = co_await authenticator.authenticate(token, call.request.client_address);
     if (found.state == Authentication::State::known) {
         co_return found.principal;
     }
@@ -50,31 +42,27 @@ const Policy& policy_of(LimitClass limit) {
     return limits::standard;
 }
 
-// What to answer when the request is over its limit: returned, since a refusal is to cost as little as it can.
-io::Task<std::optional<http::Failure>> charge(Call& call, const Route& route) {
+Limit limit_of(const Call& call, const Route& route) {
     const Policy& policy = policy_of(route.limit);
-    Limiter& limiter = call.portal.limiter;
-    std::vector<Limit> limits;
+    const Limiter& limiter = call.portal.limiter;
     if (call.caller.kind == Kind::none) {
-        limits.push_back({&policy, limiter.text_key(policy, limiter_address(call.request.client_address))});
-    } else {
-        limits.push_back({&policy, limiter.row_key(policy, call.caller.token_id)});
+        return {&policy, limiter.text_key(policy, limiter_address(call.request.client_address))};
     }
-    Verdict verdict = co_await limiter.admit(std::move(limits));
-    verdict.add_headers(call.extra_headers);
-    if (verdict.unavailable) {
-        co_return http::Failure(503, "", "Service Unavailable");   // the verdict's Retry-After is there already
-    }
-    if (!verdict.allowed) {
-        co_return http::too_many_requests();
-    }
-    call.admitted = std::move(verdict.charged);
-    co_return std::nullopt;
+    return {&policy, limiter.row_key(policy, call.caller.token_id)};
+}
+
+// Over a limit: a value and no exception, since a refusal is to cost as little as it can.
+http::Failure refusal(const Verdict& verdict) {
+    // the verdict's Retry-After is there already
+    return verdict.unavailable ? http::Failure(503, "", "Service Unavailable") : http::too_many_requests();
 }
 
 io::Task<http::Response> answer(Call& call, Authenticator& authenticator, const Router& router, Groups groups) {
     http::Request& request = call.request;
-    call.caller = co_await authenticate(call, authenticator);
+    const auto token = bearer_token(request.header("authorization"));
+    if (token && !authenticator.authenticate_now(*token, call.caller)) {
+        call.caller = co_await authenticate(call, authenticator, *token);
+    }
     const Match match = router.find(request.path);
     if (!match.any(groups)) {
         throw http::path_not_found();
@@ -94,10 +82,13 @@ io::Task<http::Response> answer(Call& call, Authenticator& authenticator, const 
     }
     call.parameters = match.parameters;
     require(*route, call.caller);
-    std::optional<http::Failure> refused = co_await charge(call, *route);
-    if (refused) {
-        co_return http::render(*refused, route->surface, request);
+    std::vector<Limit> limits(1, limit_of(call, *route));
+    Verdict verdict = co_await call.portal.limiter.admit(std::move(limits));
+    verdict.add_headers(call.extra_headers);
+    if (!verdict.allowed) {
+        co_return http::render(refusal(verdict), route->surface, request);
     }
+    call.admitted = std::move(verdict.charged);
     if (route->body == Body::json) {
         call.body = co_await request.read_body(call.portal.settings.body_limit);
     }
@@ -144,8 +135,9 @@ io::Task<http::Response> dispatch(http::Request& request, Services& portal, Auth
     if (failure) {
         response = http::render(*failure, surface_of(request.path), request);
     }
-    response.headers.insert(response.headers.end(), std::make_move_iterator(call.extra_headers.begin()),
-                            std::make_move_iterator(call.extra_headers.end()));
+    call.extra_headers.insert(call.extra_headers.end(), std::make_move_iterator(response.headers.begin()),
+                              std::make_move_iterator(response.headers.end()));
+    response.headers = std::move(call.extra_headers);
     if (request.method != http::Method::options || failure) {
         add_cors(request, portal.settings, response.headers);
     }

@@ -42,12 +42,8 @@ const Route* Match::method(http::Method method, Groups groups) const {
 }
 
 bool Match::any(Groups groups) const {
-    for (const Route* route : routes != nullptr ? *routes : std::vector<const Route*>()) {
-        if (served(route, groups)) {
-            return true;
-        }
-    }
-    return false;
+    return routes != nullptr &&
+           std::ranges::any_of(*routes, [groups](const Route* route) { return served(route, groups); });
 }
 
 std::string Match::allow(Groups groups) const {

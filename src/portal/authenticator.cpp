@@ -1,6 +1,7 @@
 #include "portal/authenticator.h"
 
 #include <algorithm>
+#include <ctime>
 
 #include "portal/credential.h"
 #include "portal/node_limiter.h"
@@ -135,7 +136,7 @@ bool Authenticator::authenticate_now(std::string_view token, Principal& principa
         return false;
     }
     Zone::Lookup lookup;
-    zone_.find(secrets_.sign_digest(token), monotonic_ms(), unix_ms() / 1000, lookup);
+    zone_.find(secrets_.sign_digest(token), loop_.now(), std::time(nullptr), lookup);
     if (lookup.found != Zone::Found::fresh) {
         return false;
     }
@@ -155,7 +156,7 @@ io::Task<Authentication> Authenticator::authenticate(std::string_view token, std
     Digest digest{};
     if (well_formed(token) && !form.forged) {
         digest = secrets_.sign_digest(token);
-        zone_.find(digest, monotonic_ms(), unix_ms() / 1000, lookup);
+        zone_.find(digest, loop_.now(), std::time(nullptr), lookup);
     } else {
         lookup.found = Zone::Found::nobody;
     }

@@ -33,9 +33,27 @@ std::uint64_t name_hash(std::string_view name) {
     return hash;
 }
 
+void append_number(std::string& out, std::int64_t value) {
+    char digits[24];
+    out.append(digits, std::size_t(std::to_chars(digits, digits + sizeof digits, value).ptr - digits));
+}
+
 std::string number(std::int64_t value) {
-    char text[24];
-    return {text, std::to_chars(text, text + sizeof text, value).ptr};
+    std::string text;
+    append_number(text, value);
+    return text;
+}
+
+// "client-portal";r=12;t=34
+std::string structured(std::string_view name, std::string_view first, std::int64_t value, std::string_view second,
+                       std::int64_t other) {
+    std::string text;
+    text.reserve(name.size() + 48);
+    text.append("\"").append(name).append(first);
+    append_number(text, value);
+    text += second;
+    append_number(text, other);
+    return text;
 }
 
 }  // namespace
@@ -234,13 +252,14 @@ bool NodeLimiter::exhausted(const Limit& limit) const noexcept {
 }
 
 void Verdict::add_headers(std::vector<http::Header>& headers) const {
+    headers.reserve(headers.size() + 8);
     if (policy != nullptr) {
-        std::string name = "\"" + std::string(policy->name) + "\"";
         headers.push_back({"X-RateLimit-Limit", number(policy->quota)});
         headers.push_back({"X-RateLimit-Remaining", number(remaining)});
         headers.push_back({"X-RateLimit-Reset", number(reset_at)});
-        headers.push_back({"RateLimit-Policy", name + ";q=" + number(policy->quota) + ";w=" + number(policy->window)});
-        headers.push_back({"RateLimit", name + ";r=" + number(remaining) + ";t=" + number(reset_in)});
+        headers.push_back(
+            {"RateLimit-Policy", structured(policy->name, "\";q=", policy->quota, ";w=", policy->window)});
+        headers.push_back({"RateLimit", structured(policy->name, "\";r=", remaining, ";t=", reset_in)});
     }
     if (!allowed) {
         headers.push_back({"Retry-After", number(std::max<std::int64_t>(reset_in, 1))});
