@@ -73,12 +73,14 @@ local function run(count, quota, window)
             elseif ahead then
                 logged, entry = newest, pack('<I6', newest)   -- never back
             end
-            local from, oldest = living(log, window)
+            local first = unpack('<I6', log)
+            local from, oldest = 1, first
+            if first + window <= now then from, oldest = living(log, window) end
             total = (length + 1 - from) / 6
             if oldest then reset = oldest + window - now else oldest = now end
             if total >= quota then
                 state = 0
-            elseif from > 48 or ahead or unpack('<I6', log) + 3 * window < now then
+            elseif from > 48 or ahead or first + 3 * window < now then
                 write_exact(name, sub(log, from) .. entry, oldest, window)
             else
                 call('APPEND', name, entry)

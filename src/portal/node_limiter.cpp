@@ -39,9 +39,8 @@ void append_number(std::string& out, std::int64_t value) {
 }
 
 std::string number(std::int64_t value) {
-    std::string text;
-    append_number(text, value);
-    return text;
+    char digits[24];
+    return {digits, std::size_t(std::to_chars(digits, digits + sizeof digits, value).ptr - digits)};
 }
 
 // "client-portal";r=12;t=34
@@ -135,9 +134,13 @@ void NodeLimiter::tell(Verdict& verdict, std::vector<Limit>& limits, const Zone:
 }
 
 io::Task<Verdict> NodeLimiter::admit(std::vector<Limit> limits) {
+    for (const Limit& limit : limits) {
+        zone_.expect(limit.key);
+    }
     Verdict verdict;
     Zone::Admission admissions[RedisLog::most_limits];
     prepare(limits, admissions);
+    const std::int64_t began = monotonic_ms();
     const bool with_redis = redis_ != nullptr && redis_->available();
     verdict.degraded = redis_ != nullptr && !with_redis;
     const Policy* fails_closed = nullptr;
@@ -159,7 +162,6 @@ io::Task<Verdict> NodeLimiter::admit(std::vector<Limit> limits) {
     }
 
     std::size_t deciding = 0;
-    const std::int64_t began = monotonic_ms();
     Zone::Outcome outcome = zone_.admit(admissions, limits.size(), with_redis, began, deciding);
     if (outcome == Zone::Outcome::denied) {
         refuse(verdict, resolve(*limits[deciding].policy), admissions[deciding]);

@@ -113,6 +113,8 @@ void Zone::find(const Digest& digest, std::int64_t now, std::int64_t unix_now, L
         }
         PrincipalEntry& entry = bucket.entries[way];
         const Principal& principal = entry.principal;
+        __builtin_prefetch(&generation_of(principal.token_id));
+        __builtin_prefetch(&generation_of(principal.workspace_id));
         const std::uint64_t since = entry.generation;
         if ((principal.expires_at != 0 && principal.expires_at <= unix_now) ||
             bumped_since(since, principal.token_id) || bumped_since(since, principal.workspace_id) ||

@@ -110,6 +110,8 @@ class Zone {
         std::uint16_t give_back = 0;       // out: unused of an expired lease ...
         std::int64_t lease_at = 0;         // ... logged in Redis at this time
     };
+    // Has both places of a key that will be asked for soon brought near: a table this large is in no cache.
+    void expect(const LimitKey& key) const noexcept;
     enum class Outcome { admitted, denied, full };
     // All or none. `with_redis`: leases are looked at and asks filled in.
     Outcome admit(Admission* admissions, std::size_t count, bool with_redis, std::int64_t now,
@@ -151,6 +153,7 @@ class Zone {
     Found judge(std::uint64_t generation, std::int64_t read_at, std::int64_t now) const noexcept;
     PrincipalBucket& principal_bucket(const Digest& digest) const noexcept;
     ConfigBucket& config_bucket(const Uuid& workspace) const noexcept;
+    std::size_t limit_place(const LimitKey& key, int choice) const noexcept;
     LimitBucket& limit_bucket(const LimitKey& key, int choice) const noexcept;
     LimitEntry* find_limit(const LimitKey& key, LimitBucket** bucket) const noexcept;
     LimitEntry* make_limit(const LimitKey& key, std::int64_t now, LimitBucket** bucket) noexcept;

@@ -116,13 +116,23 @@ void Zone::Log::remove(Zone& zone, std::int64_t time) noexcept {
 
 // ---- the table: each key may lie in either of two buckets
 
-Zone::LimitBucket& Zone::limit_bucket(const LimitKey& key, int choice) const noexcept {
+std::size_t Zone::limit_place(const LimitKey& key, int choice) const noexcept {
     const std::uint64_t word = choice == 0 ? first_word(key.bytes.data())
                                            : (first_word(key.bytes.data()) * 0x9e3779b97f4a7c15) ^
                                                  second_word(key.bytes.data());
-    auto& bucket = at<LimitBucket>(header().limits)[(word >> 7) % header().limit_buckets];
+    return (word >> 7) % header().limit_buckets;
+}
+
+Zone::LimitBucket& Zone::limit_bucket(const LimitKey& key, int choice) const noexcept {
+    auto& bucket = at<LimitBucket>(header().limits)[limit_place(key, choice)];
     Marked::recover(bucket);
     return bucket;
+}
+
+void Zone::expect(const LimitKey& key) const noexcept {
+    for (int choice = 0; choice < 2; ++choice) {
+        __builtin_prefetch(at<LimitBucket>(header().limits) + limit_place(key, choice));
+    }
 }
 
 Zone::LimitEntry* Zone::find_limit(const LimitKey& key, LimitBucket** found) const noexcept {
