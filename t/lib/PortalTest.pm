@@ -907,7 +907,11 @@ PortalTest - the whole product on private servers, for one test file
 C<new> starts, in a directory of its own and on free ports: PostgreSQL (a copy of a migrated cluster, so that this
 takes a fraction of a second), Redis, a mail server that keeps what it gets in a Maildir, portal-helper, and nginx with
 two workers and the module. C<done> stops them, adds the standing tests (no C<[alert]> or C<[emerg]> in the error log,
-no sanitizer report, no process left, no token or address in a log) and ends the plan.
+no sanitizer report, no process left, no token or address in a log, answers match the OpenAPI document) and ends the plan.
+
+The last is about every answer of C<portal_api> that came through C<request raw at_once ask apart>: its path, method, status,
+headers and body are compared with F<openapi.json> of the build (joined from F<src/api/openapi>), and so is the body of a
+request that was answered 2xx. An answer of nginx's own or of the site's is not looked at.
 
 Files may run side by side (C<prove -j2>).
 
