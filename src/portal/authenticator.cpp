@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <ctime>
 
-#include "portal/credential.h"
 #include "portal/node_limiter.h"
 
 namespace portal {
@@ -11,6 +10,8 @@ namespace {
 
 constexpr std::size_t longest_token = 512;
 constexpr std::int64_t touch_interval = 15000;
+constexpr std::int64_t rehash_delay = 1000;
+constexpr std::size_t most_rehashed = 1000;   // of one UPDATE; what is over is moved at its next look-up
 constexpr std::size_t most_touched = 2000;   // of one UPDATE; what is over is due again at its next use
 
 bool well_formed(std::string_view token) {
@@ -126,6 +127,14 @@ Authenticator::Authenticator(io::Loop& loop, io::Postgres& db, Zone& zone, const
             touching_.start();
         },
         io::Loop::Hold::nothing);
+    rehash_timer_ = loop.timer(
+        [this] {
+            std::vector<Rehash> rehashes;
+            rehashes.swap(rehashes_);
+            rehashing_ = write_rehashes(std::move(rehashes));
+            rehashing_.start();
+        },
+        io::Loop::Hold::nothing);
 }
 
 Authenticator::~Authenticator() = default;
@@ -225,7 +234,13 @@ io::Task<Authentication> Authenticator::refuse(std::string_view client_address) 
 
 io::Task<void> Authenticator::read(Flight& flight) {
     try {
-        flight.principal = co_await find_principal(db_, flight.hashes, flight.claimed);
+        std::optional<Credential> found = co_await find_credential(db_, flight.hashes, flight.claimed);
+        if (found) {
+            flight.principal = found->principal;
+            if (secrets_.is_old(found->secret_id)) {
+                rehash({found->principal.token_id, flight.digest});
+            }
+        }
     } catch (const std::exception& error) {
         loop_.log(io::LogLevel::debug, error.what());
         flight.unavailable = true;
@@ -240,6 +255,25 @@ void Authenticator::touch(const Principal& principal) {
         touch_timer_->set(touch_interval);
     }
     touched_.push_back(principal.token_id);
+}
+
+void Authenticator::rehash(const Rehash& rehash) {
+    if (rehashes_.size() >= most_rehashed) {
+        return;
+    }
+    if (rehashes_.empty()) {
+        rehash_timer_->set(rehash_delay);
+    }
+    rehashes_.push_back(rehash);
+}
+
+io::Task<void> Authenticator::write_rehashes(std::vector<Rehash> rehashes) {
+    try {
+        co_await rehash_tokens(db_, secrets_, std::move(rehashes));
+    } catch (const std::exception& error) {
+        // the old secret still verifies: the next look-up tries again
+        loop_.log(io::LogLevel::debug, error.what());
+    }
 }
 
 io::Task<void> Authenticator::write_last_used(std::vector<Uuid> ids) {

@@ -3,6 +3,7 @@
 // Forged tokens of our own form are refused by their check bytes; known ones are found in the zone; the rest is read
 // from PostgreSQL, once for however many requests of this worker ask for the same token at the same time. Every bad
 // token costs its address one of the bad-token class; beyond that, tokens the zone does not know are not looked up.
+// A row found under an old secret is moved to the one that signs, after the answer.
 #pragma once
 
 #include <map>
@@ -15,6 +16,7 @@
 #include "io/loop.h"
 #include "io/postgres.h"
 #include "io/task.h"
+#include "portal/credential.h"
 #include "portal/limiter.h"
 #include "portal/principal.h"
 #include "portal/secrets.h"
@@ -55,6 +57,8 @@ class Authenticator {
     io::Task<void> read(Flight& flight);
     io::Task<void> write_last_used(std::vector<Uuid> ids);
     void touch(const Principal& principal);
+    io::Task<void> write_rehashes(std::vector<Rehash> rehashes);
+    void rehash(const Rehash& rehash);
 
     io::Loop& loop_;
     io::Postgres& db_;
@@ -65,6 +69,9 @@ class Authenticator {
     std::vector<Uuid> touched_;
     std::unique_ptr<io::Timer> touch_timer_;
     io::Task<void> touching_;
+    std::vector<Rehash> rehashes_;   // rows found under an old secret, written a second later
+    std::unique_ptr<io::Timer> rehash_timer_;
+    io::Task<void> rehashing_;
 };
 
 }  // namespace portal

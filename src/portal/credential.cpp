@@ -18,7 +18,7 @@ SELECT 'workspace' AS kind, t.id AS token_id, w.id AS workspace_id, w.slug,
        array_to_string(t.scopes, ' ') AS scopes,
        NULL::uuid AS customer_id, NULL::uuid AS member_id, NULL::text AS role,
        false AS is_company, NULL::bigint AS addressee_id,
-       floor(extract(epoch FROM t.expires_at))::bigint AS expires_at
+       floor(extract(epoch FROM t.expires_at))::bigint AS expires_at, t.secret_id
   FROM portal.workspace_access_tokens t
   JOIN portal.workspaces w ON w.id = t.workspace_id AND w.blocked_at IS NULL AND w.deleted_at IS NULL
  WHERE t.token_hash = ANY ($1::text[])
@@ -31,7 +31,7 @@ SELECT 'customer' AS kind, s.id AS token_id, w.id AS workspace_id, w.slug,
        'customer_portal:write' AS scopes,
        c.id AS customer_id, NULL::uuid AS member_id, NULL::text AS role,
        false AS is_company, NULL::bigint AS addressee_id,
-       floor(extract(epoch FROM s.expires_at))::bigint AS expires_at
+       floor(extract(epoch FROM s.expires_at))::bigint AS expires_at, s.secret_id
   FROM portal.customer_sessions s
   JOIN portal.workspaces w ON w.id = s.workspace_id AND w.blocked_at IS NULL AND w.deleted_at IS NULL
   JOIN portal.customers c ON c.workspace_id = s.workspace_id AND c.id = s.customer_id
@@ -46,7 +46,7 @@ SELECT 'member' AS kind, s.id AS token_id, w.id AS workspace_id, w.slug,
        'customer_portal:write' AS scopes,
        c.id AS customer_id, m.id AS member_id, m.role,
        false AS is_company, NULL::bigint AS addressee_id,
-       floor(extract(epoch FROM s.expires_at))::bigint AS expires_at
+       floor(extract(epoch FROM s.expires_at))::bigint AS expires_at, s.secret_id
   FROM portal.member_sessions s
   JOIN portal.workspaces w ON w.id = s.workspace_id AND w.blocked_at IS NULL AND w.deleted_at IS NULL
   JOIN portal.customers c ON c.workspace_id = s.workspace_id AND c.id = s.customer_id
@@ -64,7 +64,7 @@ SELECT 'portal' AS kind, t.id AS token_id, w.id AS workspace_id, w.slug,
        '' AS scopes,
        c.id AS customer_id, NULL::uuid AS member_id, NULL::text AS role,
        t.company_id IS NOT NULL AS is_company, coalesce(t.contact_id, t.company_id) AS addressee_id,
-       floor(extract(epoch FROM t.expires_at))::bigint AS expires_at
+       floor(extract(epoch FROM t.expires_at))::bigint AS expires_at, t.secret_id
   FROM portal.client_portal_tokens t
   JOIN portal.workspaces w ON w.id = t.workspace_id AND w.blocked_at IS NULL AND w.deleted_at IS NULL
   LEFT JOIN portal.client_portal_configs f ON f.workspace_id = t.workspace_id
@@ -98,6 +98,20 @@ constexpr Statement touch_statement{
     "), portal AS (" TOUCH("client_portal_tokens") ") " TOUCH("workspace_access_tokens"),
     Lane::main, Retry::never, 5000};
 #undef TOUCH
+
+// Rows under an old secret only: a node whose file is behind does not undo what others did. Rows another worker is at
+// are skipped: it is doing this.
+#define REHASH(table)                                                                                          \
+    "UPDATE portal." table " AS t SET token_hash = f.token_hash, secret_id = $3::text FROM fresh f "            \
+    "WHERE t.id = f.id AND t.id IN (SELECT r.id FROM portal." table " r JOIN fresh ON fresh.id = r.id "        \
+    "WHERE r.secret_id = ANY ($4::text[]) FOR UPDATE OF r SKIP LOCKED)"
+constexpr Statement rehash_statement{
+    "credential_rehash",
+    "WITH fresh AS MATERIALIZED (SELECT * FROM unnest($1::uuid[], $2::text[]) AS f (id, token_hash)), "
+    "customer AS (" REHASH("customer_sessions") "), member AS (" REHASH("member_sessions")
+    "), portal AS (" REHASH("client_portal_tokens") ") " REHASH("workspace_access_tokens"),
+    Lane::main, Retry::never, 5000};
+#undef REHASH
 
 const Statement& statement_for(Kind claimed) {
     switch (claimed) {
@@ -165,6 +179,14 @@ Principal principal_of(const io::Row& row) {
 }  // namespace
 
 io::Task<std::optional<Principal>> find_principal(io::Postgres& db, std::vector<TokenHash> hashes, Kind claimed) {
+    std::optional<Credential> found = co_await find_credential(db, std::move(hashes), claimed);
+    if (!found) {
+        co_return std::nullopt;
+    }
+    co_return found->principal;
+}
+
+io::Task<std::optional<Credential>> find_credential(io::Postgres& db, std::vector<TokenHash> hashes, Kind claimed) {
     std::vector<std::string> accepted;
     for (const TokenHash& hash : hashes) {
         accepted.push_back(hex(hash.digest));
@@ -174,7 +196,7 @@ io::Task<std::optional<Principal>> find_principal(io::Postgres& db, std::vector<
     if (rows.empty()) {
         co_return std::nullopt;
     }
-    co_return principal_of(rows.front());
+    co_return Credential{principal_of(rows.front()), rows.front().string("secret_id")};
 }
 
 io::Task<void> touch_last_used(io::Postgres& db, std::vector<Uuid> token_ids) {
@@ -184,6 +206,16 @@ io::Task<void> touch_last_used(io::Postgres& db, std::vector<Uuid> token_ids) {
     }
     io::Parameters parameters(ids);
     co_await db.query(touch_statement, std::move(parameters));
+}
+
+io::Task<void> rehash_tokens(io::Postgres& db, const Secrets& secrets, std::vector<Rehash> rehashes) {
+    std::vector<std::string> ids, hashes;
+    for (const Rehash& rehash : rehashes) {
+        ids.push_back(rehash.token_id.text());
+        hashes.push_back(hex(rehash.digest));
+    }
+    io::Parameters parameters(ids, hashes, secrets.sign_id(), secrets.old_ids());
+    co_await db.query(rehash_statement, std::move(parameters));
 }
 
 }  // namespace portal

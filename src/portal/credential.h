@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "io/postgres.h"
@@ -11,11 +12,24 @@
 
 namespace portal {
 
+struct Credential {
+    Principal principal;
+    std::string secret_id;   // under which the row has its hash
+};
+
 // Who holds the token with one of these hashes, if it is valid now. `claimed` is what its form says
 // (Secrets::inspect); Kind::none asks all four tables: an imported token of a replaced system may be any.
+io::Task<std::optional<Credential>> find_credential(io::Postgres& db, std::vector<TokenHash> hashes, Kind claimed);
 io::Task<std::optional<Principal>> find_principal(io::Postgres& db, std::vector<TokenHash> hashes, Kind claimed);
 
 // Notes that these tokens and sessions (of any kind) were used: one statement, and at most one write per row in 15 s.
 io::Task<void> touch_last_used(io::Postgres& db, std::vector<Uuid> token_ids);
+
+// Moves rows that were found under an old secret to the one that signs; `digest` is the token's under that one.
+struct Rehash {
+    Uuid token_id;
+    Digest digest;
+};
+io::Task<void> rehash_tokens(io::Postgres& db, const Secrets& secrets, std::vector<Rehash> rehashes);
 
 }  // namespace portal

@@ -137,6 +137,8 @@ struct Secrets::Keys {
 
     std::string prefix;
     std::vector<Key> keys;   // the sign key first
+    std::vector<Hmac> retired_checks;
+    std::vector<std::string> old_ids;
     std::unique_ptr<Hmac> limiter;
 };
 
@@ -149,6 +151,7 @@ Secrets Secrets::parse(std::string_view file, std::string token_prefix) {
     auto keys = std::make_unique<Keys>();
     keys->prefix = std::move(token_prefix);
     bool signs = false;
+    std::vector<std::string> ids;
     std::size_t line_number = 0;
     while (!file.empty()) {
         auto end = std::min(file.find('\n'), file.size());
@@ -163,7 +166,7 @@ Secrets Secrets::parse(std::string_view file, std::string token_prefix) {
             throw std::invalid_argument("line " + std::to_string(line_number) + ": " + reason);
         };
         if (words.size() != 3) {
-            fail("expected \"ID sign|verify|limiter BASE64\"");
+            fail("expected \"ID sign|verify|limiter|retired BASE64\"");
         }
         std::string id(words[0]);
         std::string raw;
@@ -175,24 +178,30 @@ Secrets Secrets::parse(std::string_view file, std::string token_prefix) {
         if (raw.size() < 32) {
             fail("the key is shorter than 32 bytes");
         }
-        if (std::any_of(keys->keys.begin(), keys->keys.end(), [&](auto& key) { return key.id == id; })) {
+        if (std::find(ids.begin(), ids.end(), id) != ids.end()) {
             fail("this id is used twice");
         }
+        ids.push_back(id);
         if (words[1] == "sign") {
             if (signs) {
                 fail("there is a second sign key");
             }
             signs = true;
+            for (const auto& key : keys->keys) {
+                keys->old_ids.push_back(key.id);
+            }
             keys->keys.emplace(keys->keys.begin(), std::move(id), raw);
         } else if (words[1] == "verify") {
             keys->keys.emplace_back(std::move(id), raw);
+        } else if (words[1] == "retired") {
+            keys->retired_checks.emplace_back(raw);
         } else if (words[1] == "limiter") {
             if (keys->limiter) {
                 fail("there is a second limiter key");
             }
             keys->limiter = std::make_unique<Hmac>(bytes_of(derive_key(raw, "limiter")));
         } else {
-            fail("the state must be sign, verify or limiter");
+            fail("the state must be sign, verify, limiter or retired");
         }
         OPENSSL_cleanse(raw.data(), raw.size());
     }
@@ -202,15 +211,25 @@ Secrets Secrets::parse(std::string_view file, std::string token_prefix) {
     return Secrets(std::move(keys));
 }
 
+std::string Secrets::generate_key() {
+    std::string raw(32, '\0');
+    random_bytes(raw.data(), raw.size());
+    std::string text = base64_encode(raw);
+    OPENSSL_cleanse(raw.data(), raw.size());
+    return text;
+}
+
+std::string Secrets::retired_key(std::string_view key) {
+    std::string raw = base64_decode(key);
+    std::string text = base64_encode(bytes_of(derive_key(raw, "check")));
+    OPENSSL_cleanse(raw.data(), raw.size());
+    return text;
+}
+
 std::string Secrets::generate_file() {
-    auto key = [] {
-        std::string raw(32, '\0');
-        random_bytes(raw.data(), raw.size());
-        return base64_encode(raw);
-    };
     return "# Secrets of the portal: whoever reads this file can make tokens. Back it up; without it no token, code\n"
            "# or stored link is valid any more. One key a line: ID sign|verify|limiter BASE64\n"
-           "k1 sign " + key() + "\nlimits limiter " + key() + "\n";
+           "k1 sign " + generate_key() + "\nlimits limiter " + generate_key() + "\n";
 }
 
 std::string Secrets::make_token(Kind kind) const {
@@ -234,13 +253,13 @@ Secrets::Form Secrets::inspect(std::string_view token) const noexcept {
     if (!decode_token(token.substr(word + 4), bytes)) {
         return {kind, true};
     }
-    for (const auto& key : keys_->keys) {
-        Digest check = key.checks({reinterpret_cast<const char*>(bytes), token_random});
-        if (CRYPTO_memcmp(check.data(), bytes + token_random, token_check) == 0) {
-            return {kind, false};
-        }
-    }
-    return {kind, true};
+    auto made_with = [&bytes](const Hmac& checks) {
+        Digest check = checks({reinterpret_cast<const char*>(bytes), token_random});
+        return CRYPTO_memcmp(check.data(), bytes + token_random, token_check) == 0;
+    };
+    bool sound = std::any_of(keys_->keys.begin(), keys_->keys.end(), [&](auto& key) { return made_with(key.checks); }) ||
+                 std::any_of(keys_->retired_checks.begin(), keys_->retired_checks.end(), made_with);
+    return {kind, !sound};
 }
 
 TokenHash Secrets::hash(std::string_view token) const {
@@ -327,6 +346,14 @@ std::optional<std::string> Secrets::decrypt(std::string_view ciphertext, std::st
     }
     plaintext.resize(length);
     return plaintext;
+}
+
+const std::string& Secrets::sign_id() const noexcept { return keys_->keys.front().id; }
+
+const std::vector<std::string>& Secrets::old_ids() const noexcept { return keys_->old_ids; }
+
+bool Secrets::is_old(std::string_view secret_id) const noexcept {
+    return std::find(keys_->old_ids.begin(), keys_->old_ids.end(), secret_id) != keys_->old_ids.end();
 }
 
 Digest Secrets::limiter_digest(std::string_view what) const noexcept { return (*keys_->limiter)(what); }

@@ -1,8 +1,11 @@
 // Secrets: the server secret(s) and everything derived from them.
 //
 // The secret file (portal_secret_file, mode 0600 or 0640) has one line per key: "ID STATE BASE64" with STATE sign,
-// verify or limiter; blank lines and '#' comments are skipped. Exactly one sign key makes new hashes, checks and
-// ciphertexts; sign and verify keys are all accepted. The one limiter key never rotates. Keys are 32 bytes or more.
+// verify, limiter or retired; blank lines and '#' comments are skipped. Exactly one sign key makes new hashes, checks and
+// ciphertexts; sign and verify keys are all accepted. A verify key above the sign key is an old one, whose rows move
+// to the sign key; one below it has yet to be promoted. Of a retired one only the key of its tokens' check bytes is left:
+// tokens keep their text for life, and so their check. The one limiter key never rotates. Keys are 32 bytes or more.
+// secret_file.h changes the file.
 #pragma once
 
 #include <array>
@@ -31,6 +34,10 @@ class Secrets {
     static Secrets parse(std::string_view file, std::string token_prefix = "portal_");
     // The text of a fresh file, for portalctl secret new.
     static std::string generate_file();
+    // 32 random bytes as the file has them.
+    static std::string generate_key();
+    // What is left of a key as the file has it, once it is retired.
+    static std::string retired_key(std::string_view key);
 
     Secrets(Secrets&&) noexcept;
     Secrets& operator=(Secrets&&) noexcept;
@@ -54,6 +61,11 @@ class Secrets {
     std::string encrypt(std::string_view plaintext, std::string_view context) const;
     // nullopt when it was altered, moved to another row, or its secret is gone.
     std::optional<std::string> decrypt(std::string_view ciphertext, std::string_view context) const;
+
+    // The id of the sign key, and of the old ones.
+    const std::string& sign_id() const noexcept;
+    const std::vector<std::string>& old_ids() const noexcept;
+    bool is_old(std::string_view secret_id) const noexcept;
 
     // HMAC under the limiter key: keys of addresses and e-mails in Redis.
     Digest limiter_digest(std::string_view what) const noexcept;

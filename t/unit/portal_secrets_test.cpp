@@ -6,6 +6,7 @@
 #include <set>
 
 #include "portal/hmac.h"
+#include "portal/secret_file.h"
 
 namespace portal {
 namespace {
@@ -75,6 +76,61 @@ TEST(Secrets, VerifyKeysAcceptWhatTheySignedBefore) {
     EXPECT_EQ(new_secrets.decrypt(old_secrets.encrypt("word", "row"), "row"), "word");
 }
 
+TEST(Secrets, AKeyAboveTheSignKeyIsOld) {
+    Secrets before = Secrets::parse(with_keys("sign", "verify"));
+    EXPECT_EQ(before.sign_id(), "k1");
+    EXPECT_TRUE(before.old_ids().empty());
+    EXPECT_FALSE(before.is_old("k2")) << "it has yet to be promoted";
+    Secrets after = Secrets::parse(with_keys("verify", "sign"));
+    EXPECT_EQ(after.sign_id(), "k2");
+    EXPECT_EQ(after.old_ids(), std::vector<std::string>{"k1"});
+    EXPECT_TRUE(after.is_old("k1"));
+    EXPECT_FALSE(after.is_old("l"));
+}
+
+TEST(SecretFile, GoesFromOneSecretToTheNext) {
+    const std::string first = Secrets::generate_file();
+    const std::string token = Secrets::parse(first).make_token(Kind::portal);
+    const std::string sealed = Secrets::parse(first).encrypt("word", "row");
+    SecretFile file(first);
+    EXPECT_EQ(file.text(), first);
+    EXPECT_EQ(file.rotate(), "k2");
+    EXPECT_TRUE(file.text().starts_with(first)) << "what was there stays";
+    EXPECT_EQ(Secrets::parse(file.text()).sign_id(), "k1");
+    EXPECT_TRUE(file.promote("k2"));
+    EXPECT_FALSE(file.promote("k2")) << "it signs already";
+    Secrets promoted = Secrets::parse(file.text());
+    EXPECT_EQ(promoted.sign_id(), "k2");
+    EXPECT_EQ(promoted.old_ids(), std::vector<std::string>{"k1"});
+    EXPECT_FALSE(promoted.inspect(token).forged);
+    EXPECT_EQ(promoted.decrypt(sealed, "row"), "word");
+
+    EXPECT_TRUE(file.promote("k1")) << "and back";
+    EXPECT_EQ(Secrets::parse(file.text()).old_ids(), std::vector<std::string>{"k2"}) << "what signed last is new";
+    file.promote("k2");
+    file.retire("k1");
+    Secrets retired = Secrets::parse(file.text());
+    EXPECT_FALSE(retired.inspect(token).forged) << "a token's text is for life";
+    EXPECT_EQ(retired.hashes(token).size(), 1u);
+    EXPECT_EQ(retired.decrypt(sealed, "row"), std::nullopt);
+    EXPECT_EQ(Secrets::parse(first).limiter_digest("x"), retired.limiter_digest("x"));
+    EXPECT_EQ(file.rotate(), "k3");
+}
+
+TEST(SecretFile, RefusesWhatWouldBreakIt) {
+    SecretFile file(with_keys("verify", "sign"));
+    const std::string before = file.text();
+    EXPECT_THROW(file.retire("k2"), std::invalid_argument) << "it signs";
+    EXPECT_THROW(file.retire("l"), std::invalid_argument) << "the limiter key";
+    EXPECT_THROW(file.promote("l"), std::invalid_argument);
+    EXPECT_THROW(file.promote("k9"), std::invalid_argument);
+    EXPECT_EQ(file.text(), before);
+    file.retire("k1");
+    EXPECT_THROW(file.promote("k1"), std::invalid_argument);
+    EXPECT_THROW(file.retire("k1"), std::invalid_argument);
+    EXPECT_THROW(SecretFile("k1 sign short\n"), std::invalid_argument);
+}
+
 TEST(Secrets, CiphertextsAreBoundToTheirRow) {
     Secrets secrets = Secrets::parse(Secrets::generate_file());
     const std::string token = secrets.make_token(Kind::portal);
@@ -99,7 +155,7 @@ TEST(Secrets, SaysWhatIsWrongWithAFileAndQuotesNoKey) {
         {"k1 sign\n", "line 1"},
         {"k1 sign AAAA\n", "shorter than 32 bytes"},
         {"k1 sign !!!!\n", "not base64"},
-        {"k1 dance " + key + "=\n", "sign, verify or limiter"},
+        {"k1 dance " + key + "=\n", "sign, verify, limiter or retired"},
         {"k1 sign " + key + "=\nk1 verify " + key + "=\n", "line 2: this id is used twice"},
         {"k1 sign " + key + "=\nk2 sign " + key + "=\n", "second sign key"},
     };
