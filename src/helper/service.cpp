@@ -78,7 +78,8 @@ Service::Service(const ConfigFile& config, io::UvLoop::Log log)
       db_(loop_, database(config)),
       invitations_(db_, secrets_, config.templates, config.base_url, sender_),
       outbox_(loop_, db_, invitations_, mailer_, outbox_options(config, id_)),
-      heartbeat_(loop_, db_, id_, [this] { server_->beat(); }) {}
+      heartbeat_(loop_, db_, id_, [this] { server_->beat(); }),
+      housekeeping_(loop_, db_, secrets_, config.housekeeping) {}
 
 Service::~Service() = default;
 
@@ -92,6 +93,7 @@ bool Service::run() {
                [this] { listening(); });
     heartbeat_.start();
     outbox_.start();
+    housekeeping_.start();
     start_watchdog();
     loop_.log(io::LogLevel::notice, ("helper: " + id_.text() + " serves " + config_.socket).c_str());
     sd_notify(0, "READY=1");

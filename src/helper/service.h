@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "helper/heartbeat.h"
+#include "helper/housekeeping.h"
 #include "helper/invitation_mail.h"
 #include "helper/mailer.h"
 #include "helper/outbox.h"
@@ -48,6 +49,7 @@ class Service {
     Outbox outbox_;
     std::unique_ptr<Server> server_;
     Heartbeat heartbeat_;
+    Housekeeping housekeeping_;
     std::unique_ptr<Signals> signals_;
     std::unique_ptr<io::Timer> grace_;
     std::unique_ptr<io::Timer> watchdog_;

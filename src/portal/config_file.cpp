@@ -109,6 +109,23 @@ MailConfig read_mail(const toml::table& table, const std::string& path) {
     return mail;
 }
 
+HousekeepingConfig read_housekeeping(const toml::table& table, const std::string& path) {
+    constexpr std::int64_t century = 36500;
+    HousekeepingConfig keep;
+    Section section(table, "housekeeping.", path);
+    section.allow_only({"interval", "batch", "sessions", "portal_tokens", "idempotency_keys", "mail", "events",
+                        "audit"});
+    section.read("interval", keep.interval, 1, 86400);
+    section.read("batch", keep.batch, 1, 10000);
+    section.read("sessions", keep.sessions, 0, century);
+    section.read("portal_tokens", keep.portal_tokens, 0, century);
+    section.read("idempotency_keys", keep.idempotency_keys, 0, century);
+    section.read("mail", keep.mail, 1, century);
+    section.read("events", keep.events, 1, century);
+    section.read("audit", keep.audit, 0, century);
+    return keep;
+}
+
 void check_base_url(std::string& url) {
     while (url.ends_with('/')) {
         url.pop_back();
@@ -177,7 +194,7 @@ ConfigFile ConfigFile::parse(std::string_view text, const std::string& path) {
     ConfigFile config;
     Section section(table, "", path);
     section.allow_only({"postgres", "owner_postgres", "redis", "secret_file", "token_prefix", "base_url",
-                        "socket", "templates", "migrations", "mail"});
+                        "socket", "templates", "migrations", "mail", "housekeeping"});
     section.read("postgres", config.postgres);
     section.read("owner_postgres", config.owner_postgres);
     section.read("redis", config.redis);
@@ -197,6 +214,12 @@ ConfigFile ConfigFile::parse(std::string_view text, const std::string& path) {
                 section.fail(*mail, "mail", "is to be a table: [mail]");
             }
             config.mail = read_mail(*mail->as_table(), path);
+        }
+        if (const toml::node* keep = table.get("housekeeping")) {
+            if (!keep->is_table()) {
+                section.fail(*keep, "housekeeping", "is to be a table: [housekeeping]");
+            }
+            config.housekeeping = read_housekeeping(*keep->as_table(), path);
         }
     } catch (const std::invalid_argument& error) {
         std::string why = error.what();

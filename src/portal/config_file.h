@@ -29,6 +29,18 @@ struct MailConfig {
     void check() const;
 };
 
+// How long what is over is kept, in days after its end, and how often the helper looks.
+struct HousekeepingConfig {
+    std::int64_t interval = 300;      // seconds between two rounds
+    std::int64_t batch = 500;         // rows of one statement
+    std::int64_t sessions = 7;        // customer and member sessions, expired or revoked
+    std::int64_t portal_tokens = 90;  // likewise, links
+    std::int64_t idempotency_keys = 0;
+    std::int64_t mail = 30;           // sent and failed
+    std::int64_t events = 30;         // never the last 1,000 of an audience
+    std::int64_t audit = 400;
+};
+
 struct ConfigFile {
     std::string postgres;         // libpq connection string of the helper
     std::string owner_postgres;   // of portalctl; "": postgres
@@ -40,6 +52,7 @@ struct ConfigFile {
     std::string templates = "/usr/share/portal/mail";
     std::string migrations = "/usr/share/portal/sql";
     MailConfig mail;
+    HousekeepingConfig housekeeping;
 
     // $PORTAL_CONFIG, else /etc/portal/portal.toml.
     static std::string default_path();

@@ -1,0 +1,106 @@
+#include "portal/purge.h"
+
+namespace portal {
+namespace {
+
+using io::Lane;
+using io::Retry;
+using io::Statement;
+
+constexpr std::int64_t patience = 30000;  // ms, like the role's statement_timeout
+
+//   $1 days  $2 rows
+#define PURGE(table, ended)                                                                  \
+    "DELETE FROM portal." table " WHERE id IN (SELECT id FROM portal." table " WHERE " ended \
+    " < now() - make_interval(days => $1::integer) ORDER BY " ended                          \
+    " LIMIT $2::bigint FOR UPDATE SKIP LOCKED)"
+
+constexpr Statement customer_sessions{"purge_customer_sessions",
+                                      PURGE("customer_sessions", "least(expires_at, revoked_at)"),
+                                      Lane::main, Retry::never, patience};
+constexpr Statement member_sessions{"purge_member_sessions",
+                                    PURGE("member_sessions", "least(expires_at, revoked_at)"),
+                                    Lane::main, Retry::never, patience};
+constexpr Statement portal_tokens{"purge_portal_tokens",
+                                  PURGE("client_portal_tokens", "least(expires_at, revoked_at)"),
+                                  Lane::main, Retry::never, patience};
+constexpr Statement mail{"purge_mail", R"(
+DELETE FROM portal.outbox
+ WHERE id IN (SELECT id FROM portal.outbox
+               WHERE state <> 'queued' AND coalesce(sent_at, failed_at) < now() - make_interval(days => $1::integer)
+               ORDER BY coalesce(sent_at, failed_at) LIMIT $2::bigint FOR UPDATE SKIP LOCKED))",
+                         Lane::main, Retry::never, patience};
+constexpr Statement audit{"purge_audit", PURGE("audit_log", "created_at"), Lane::main, Retry::never,
+                          patience};
+// The table has no id of its own.
+constexpr Statement idempotency_keys{"purge_idempotency_keys", R"(
+DELETE FROM portal.idempotency_keys
+ WHERE ctid IN (SELECT ctid FROM portal.idempotency_keys
+                 WHERE expires_at < now() - make_interval(days => $1::integer)
+                 ORDER BY expires_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED)
+   AND expires_at < now() - make_interval(days => $1::integer))",
+                                     Lane::main, Retry::never, patience};
+
+// What has no number has not been told yet. An audience can resume over its last 1,000 events, so
+// those stay.
+//
+//   $1 days  $2 rows  $3, $4 where the last batch ended
+constexpr Statement events{"purge_events", R"(
+WITH old AS MATERIALIZED (
+    SELECT id, workspace_id, audience, number, timestamp
+      FROM portal.events
+     WHERE number IS NOT NULL AND timestamp < now() - make_interval(days => $1::integer)
+       AND (timestamp, id) > ($3::timestamptz, $4::uuid)
+     ORDER BY timestamp, id LIMIT $2::bigint
+), history AS MATERIALIZED (
+    -- the number below which an audience needs nothing; none: it has fewer than 1,000
+    SELECT h.workspace_id, h.audience, k.number
+      FROM (SELECT DISTINCT workspace_id, audience FROM old WHERE audience IS NOT NULL) h,
+           LATERAL (SELECT e.number FROM portal.events e
+                     WHERE e.workspace_id = h.workspace_id AND e.audience = h.audience AND e.number IS NOT NULL
+                     ORDER BY e.number DESC OFFSET 999 LIMIT 1) k
+), gone AS (
+    DELETE FROM portal.events e
+     USING old
+      LEFT JOIN history h ON h.workspace_id = old.workspace_id AND h.audience = old.audience
+     WHERE e.id = old.id AND (old.audience IS NULL OR old.number < h.number)
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM gone) AS gone, (SELECT count(*) FROM old) AS seen, last.timestamp::text AS timestamp,
+       last.id
+  FROM (SELECT 1) AS always
+  LEFT JOIN (SELECT timestamp, id FROM old ORDER BY timestamp DESC, id DESC LIMIT 1) last ON true)",
+                           Lane::main, Retry::never, patience};
+
+}  // namespace
+
+std::vector<PurgeRule> purge_rules(const HousekeepingConfig& config) {
+    return {
+        {"customer sessions", &customer_sessions, config.sessions},
+        {"member sessions", &member_sessions, config.sessions},
+        {"portal tokens", &portal_tokens, config.portal_tokens},
+        {"idempotency keys", &idempotency_keys, config.idempotency_keys},
+        {"mails", &mail, config.mail},
+        {"audit rows", &audit, config.audit},
+    };
+}
+
+io::Task<std::int64_t> purge_batch(io::Postgres& db, PurgeRule rule, std::int64_t batch) {
+    io::Parameters parameters(rule.days, batch);
+    io::Rows rows = co_await db.query(*rule.statement, std::move(parameters));
+    co_return rows.affected();
+}
+
+io::Task<std::int64_t> EventPurge::batch(io::Postgres& db, std::int64_t size) {
+    io::Parameters parameters(days_, size, after_time_, after_id_);
+    io::Rows rows = co_await db.query(events, std::move(parameters));
+    const io::Row row = rows.front();
+    done_ = row.integer("seen") < size;
+    if (!done_) {
+        after_time_ = row.string("timestamp");
+        after_id_ = row.string("id");
+    }
+    co_return row.integer("gone");
+}
+
+}  // namespace portal

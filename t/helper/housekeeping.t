@@ -1,0 +1,153 @@
+# What is over and old is purged, what is not stays; helpers share the work; ages are the configuration's.
+use strict; use warnings; use utf8;
+use Test::More;
+use PortalTest;
+
+my $t = PortalTest->new(nginx => 0, redis => 0, helper => 0, toml => "housekeeping.interval = 1\nhousekeeping.batch = 7\n");
+my $ws = $t->workspace;
+my $customer = $t->customer($ws);
+my $member = $t->member($t->customer($ws, type => 'team'));
+my $contact = $t->contact($ws);
+my $hash = 0;
+sub hash { sprintf '%064x', ++$hash }
+sub count { my ($table, $where, @bind) = @_; $t->value("SELECT count(*) FROM portal.$table WHERE $where", @bind) }
+sub ago { my ($days) = @_; $t->value("SELECT now() - ? * interval '1 day'", $days) }
+sub purged { my ($what, $log) = @_; my $sum = 0; $sum += $_ for $t->log_text($log // 'helper.log') =~ /purged (\d+) \Q$what\E/g; $sum }
+# Waits until the helper has been round once more: what is looked for is gone, and what comes last in a round, too.
+sub round {
+    my $id = $t->insert('audit_log', { workspace_id => $ws->{id}, action => 'round', subject_id => $ws->{id}, created_at => ago(401) })->{id};
+    ok($t->wait_for(sub { !count(audit_log => 'id = ?', $id) }), 'a round');
+}
+
+my %ends = (living => [-1, undef], ended => [6, undef], revoked => [-1, 6], 'long ended' => [8, undef], 'long revoked' => [-1, 8],
+    'long revoked, just ended' => [1, 8]);
+subtest 'before' => sub {
+    for my $name (sort keys %ends) {
+        my ($expired, $revoked) = map { defined ? ago($_) : undef } @{ $ends{$name} };
+        for my $n (1 .. 10) {
+            my %row = (workspace_id => $ws->{id}, token_hash => hash(), secret_id => 'k1', expires_at => $expired, revoked_at => $revoked);
+            $t->insert('customer_sessions', { %row, token_hash => hash(), customer_id => $customer->{id}, return_url => "https://x/$name" });
+            $t->insert('member_sessions', { %row, token_hash => hash(), customer_id => $member->{customer_id}, member_id => $member->{id}, return_url => "https://x/$name" });
+        }
+    }
+    for ([1, undef], [-89, undef], [-91, undef], [100, -91]) {
+        my ($expires, $revoked) = map { defined ? ago(-$_) : undef } @$_;
+        $t->insert('client_portal_tokens', { workspace_id => $ws->{id}, contact_id => $contact->{id}, token_hash => hash(), secret_id => 'k1',
+            expires_at => $expires, revoked_at => $revoked });
+    }
+    for my $row (['sent', 31], ['sent', 29], ['failed', 31], ['failed', 29]) {
+        my ($state, $days) = @$row;
+        $t->insert('outbox', { workspace_id => $ws->{id}, kind => 'portal_invitation', state => $state, "${state}_at" => ago($days), created_at => ago($days) });
+    }
+    $t->insert('outbox', { workspace_id => $ws->{id}, kind => 'portal_invitation', created_at => ago(99), next_attempt_at => ago(-1) });
+    my $key = 0;
+    $t->insert('idempotency_keys', { workspace_id => $ws->{id}, principal_id => $ws->{id}, method => 'POST', path => '/', key => ++$key,
+        payload_hash => 'x', resource_id => $ws->{id}, expires_at => ago($_) }) for (0.001) x 20, (-0.5) x 3;
+    $t->insert('audit_log', { workspace_id => $ws->{id}, action => 'test', subject_id => $ws->{id}, created_at => ago($_) }) for 399, 401, 500;
+    is(count(customer_sessions => 'true'), 60);
+};
+
+my @told = ("'{\"workspace\": true}'", "'{\"customer\": \"$customer->{id}\"}'");
+subtest 'events' => sub {
+    $t->db->do('DELETE FROM portal.events');
+    my $number = 0;
+    my $make = sub {
+        my ($count, $days, $audience, $type, $numbered) = @_;
+        $t->db->do("INSERT INTO portal.events (workspace_id, number, type, audience, data, timestamp)
+            SELECT ?, CASE WHEN ? THEN ?::bigint + n END, ?, $audience, '{}', now() - ? * interval '1 day' + n * interval '1 ms'
+              FROM generate_series(1, ?) n", undef, $ws->{id}, $numbered // 1, $number, $type, $days, $count);
+        $number += $count;
+    };
+    $make->(30, 40, $told[0], 'old beyond the last 1,000');
+    $make->(400, 35, $told[0], 'old within the last 1,000');
+    $make->(600, 3, $told[0], 'young');
+    $make->(10, 40, $told[1], 'of a quiet audience');
+    $make->(20, 40, 'NULL', 'nobody sees');
+    $make->(5, 20, 'NULL', 'nobody sees, young');
+    $make->(5, 40, 'NULL', 'not told yet', 0);
+    is(count(events => 'true'), 1070);
+};
+
+$t->start('helper');
+
+subtest 'sessions' => sub {
+    round();
+    for my $table (qw(customer_sessions member_sessions)) {
+        for my $name (sort keys %ends) {
+            is(count($table => 'return_url = ?', "https://x/$name"), $name =~ /long/ ? 0 : 10, "$table: $name");
+        }
+    }
+    is(purged('customer sessions'), 30, 'the log tells how many');
+};
+
+subtest 'portal tokens, mail, idempotency keys, audit rows' => sub {
+    is(count(client_portal_tokens => 'true'), 2, 'tokens that ended 91 days ago are gone');
+    is(count(client_portal_tokens => "least(expires_at, revoked_at) < now() - interval '90 days'"), 0);
+    is_deeply($t->db->selectcol_arrayref('SELECT state FROM portal.outbox ORDER BY state'), [qw(failed queued sent)], 'mail of 31 days is, but what waits');
+    is(count(idempotency_keys => 'true'), 3, 'keys that are over');
+    is(count(audit_log => "action = 'test'"), 1, 'audit rows of 401 days');
+};
+
+subtest 'events: those told, old, and beyond the last 1,000 of their audience' => sub {
+    ok($t->wait_for(sub { !count(events => "type = 'old beyond the last 1,000'") && !count(events => "type = 'nobody sees'") }), 'are gone');
+    ok($t->wait_for(sub { purged('events') == 50 }), 'the log tells how many');
+    my %left = map { @$_ } @{ $t->db->selectall_arrayref('SELECT type, count(*) FROM portal.events GROUP BY 1') };
+    is_deeply(\%left, { 'old within the last 1,000' => 400, young => 600, 'of a quiet audience' => 10, 'nobody sees, young' => 5, 'not told yet' => 5 },
+        'and nothing else');
+};
+
+subtest 'people deleted softly stay' => sub {
+    $t->db->do("UPDATE portal.$_ SET deleted_at = now() - interval '10 years'") for qw(customers contacts);
+    round();
+    is(count(customers => 'deleted_at IS NOT NULL'), 2, 'customers');
+    is(count(contacts => 'deleted_at IS NOT NULL'), 1, 'contacts');
+};
+
+subtest 'a row somebody holds does not stop the others' => sub {
+    my @ids = map { $t->insert('customer_sessions', { workspace_id => $ws->{id}, customer_id => $customer->{id}, token_hash => hash(),
+        secret_id => 'k1', expires_at => ago(20) })->{id} } 1 .. 3;
+    # before the helper sees them
+    my $dbh = DBI->connect("dbi:Pg:host=$t->{dir}/pg;port=$t->{postgres_port};dbname=portal;user=postgres", '', '', { RaiseError => 1, AutoCommit => 0 });
+    my $mine = $t->insert('customer_sessions', { workspace_id => $ws->{id}, customer_id => $customer->{id}, token_hash => hash(),
+        secret_id => 'k1', expires_at => ago(-1) })->{id};
+    $dbh->do("UPDATE portal.customer_sessions SET expires_at = now() - interval '20 days' WHERE id = ?", undef, $mine);
+    ok($t->wait_for(sub { !count(customer_sessions => 'id = ANY (?)', \@ids) }), 'they go');
+    $dbh->commit;
+    ok($t->wait_for(sub { !count(customer_sessions => 'id = ?', $mine) }), 'it goes, once let go');
+    $dbh->disconnect;
+};
+
+subtest 'two helpers share the work' => sub {
+    my $dir = $t->dir;
+    $t->write_file('second.toml', PortalTest::slurp("$dir/portal.toml") =~ s/helper\.sock/second.sock/r);
+    $t->spawn('helper2', [], PortalTest::build() . '/portal-helper', '--config', "$dir/second.toml");
+    ok($t->wait_for(sub { -S "$dir/second.sock" }), 'a second one');
+    my $before = purged('customer sessions');
+    $t->db->do("INSERT INTO portal.customer_sessions (workspace_id, customer_id, token_hash, secret_id, expires_at)
+        SELECT ?, ?, repeat(md5(n::text), 2), 'k1', now() - interval '20 days' FROM generate_series(1, 500) n", undef, $ws->{id}, $customer->{id});
+    ok($t->wait_for(sub { !count(customer_sessions => "expires_at < now() - interval '7 days'") }, 20), 'all are gone');
+    my $sum = 0;
+    $t->wait_for(sub { $sum = purged('customer sessions') - $before + purged('customer sessions', 'helper2.log'); $sum == 500 });
+    is($sum, 500, 'each once');
+    unlike($t->log_text($_), qr/ error /, "$_: no error") for qw(helper.log helper2.log);
+    $t->stop('helper2');
+};
+
+subtest 'its ages are configured' => sub {
+    $t->stop('helper');
+    $t->insert('customer_sessions', { workspace_id => $ws->{id}, customer_id => $customer->{id}, token_hash => hash(), secret_id => 'k1',
+        expires_at => ago(3) });
+    $t->write_file('portal.toml', PortalTest::slurp($t->dir . '/portal.toml') =~ s/^housekeeping.batch.*/housekeeping.sessions = 2/mr);
+    $t->start('helper');
+    ok($t->wait_for(sub { !count(customer_sessions => "expires_at < now() - interval '2 days'") }), 'after two days');
+    for my $case (['interval = 0', qr/"housekeeping.interval" is to be a number from 1 to 86400/], ['events = 0', qr/"housekeeping.events" is to be a number from 1/],
+        ['sessions = "7"', qr/"housekeeping.sessions" is to be a number/], ['nonsense = 1', qr/"housekeeping.nonsense" is not known/]) {
+        my ($line, $pattern) = @$case;
+        $t->write_file('bad.toml', PortalTest::slurp($t->dir . '/portal.toml') =~ s/^housekeeping\..*\n//mgr . "[housekeeping]\n$line\n");
+        my ($code, $both) = $t->run('helper', PortalTest::build() . '/portal-helper', '--check', '--config', $t->dir . '/bad.toml');
+        is($code, 1, $line);
+        like($both, $pattern, "$line: says why");
+    }
+};
+
+$t->done;
