@@ -91,12 +91,14 @@ void build_tree(CLI::App& app, Session& session) {
     add_secret_verbs(verbs, session);
     add_workspace_verbs(verbs, session);
     add_token_verbs(verbs, session);
+    add_session_verbs(verbs, session);
     add_customer_verbs(verbs, session);
     add_member_verbs(verbs, session);
     add_contact_verbs(verbs, session);
     add_company_verbs(verbs, session);
     add_invite_verbs(verbs, session);
     add_mail_verbs(verbs, session);
+    add_restored_verb(verbs, session);
     add_demo_data_verb(verbs, session);
     add_completion_verb(app);
     app.footer(

@@ -11,6 +11,8 @@ void add_migrate_verb(Verb app, Session& session);
 void add_secret_verbs(Verb app, Session& session);
 void add_workspace_verbs(Verb app, Session& session);
 void add_token_verbs(Verb app, Session& session);
+void add_session_verbs(Verb app, Session& session);
+void add_restored_verb(Verb app, Session& session);
 void add_customer_verbs(Verb app, Session& session);
 void add_member_verbs(Verb app, Session& session);
 void add_contact_verbs(Verb app, Session& session);

@@ -1,0 +1,28 @@
+#include "portal/restored.h"
+
+namespace portal {
+namespace {
+
+// What is told is no row's id: the helpers take it to mean everything.
+constexpr io::Statement end_statement{"restored_end", R"(
+WITH customer AS (
+    UPDATE portal.customer_sessions SET revoked_at = now()
+     WHERE revoked_at IS NULL AND expires_at > now()
+    RETURNING 1
+), member AS (
+    UPDATE portal.member_sessions SET revoked_at = now()
+     WHERE revoked_at IS NULL AND expires_at > now()
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM customer) + (SELECT count(*) FROM member) AS sessions, 0 AS codes,
+       pg_notify('portal_changed', 'everything'))",
+                                      io::Lane::main, io::Retry::never, 600000};
+
+}  // namespace
+
+io::Task<Restored> end_after_restore(io::Postgres& db) {
+    io::Rows rows = co_await db.query(end_statement);
+    co_return Restored{rows.front().integer("sessions"), rows.front().integer("codes")};
+}
+
+}  // namespace portal
