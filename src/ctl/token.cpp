@@ -1,9 +1,12 @@
-// portalctl token create|list|revoke
+// portalctl token create|list|revoke|import
+#include <fstream>
+#include <iostream>
 #include <memory>
 
 #include "ctl/output.h"
 #include "ctl/verbs.h"
 #include "portal/access_token.h"
+#include "portal/token_import.h"
 
 namespace portal::ctl {
 namespace {
@@ -104,6 +107,59 @@ void add_revoke(Verb family, Session& session) {
     });
 }
 
+void add_import(Verb family, Session& session) {
+    auto file = std::make_shared<std::string>();
+    auto defaults = std::make_shared<TokenImportDefaults>();
+    auto announce = std::make_shared<bool>(false);
+    Verb verb = family.verb(
+        "import",
+        "Take over tokens of a system being replaced: one a line, or JSON lines with token, comment, "
+        "scopes, expires_at, and for portal tokens contact_id or company_id; all or none",
+        "portalctl token import -w acme --scope client_portal:read old-tokens.txt");
+    verb.workspace(session).required();
+    verb.text("file", *file, "The file, or - for standard input").required().hint("FILE");
+    verb.list("-s,--scope", defaults->scopes,
+              "What access tokens may do whose line does not say; repeatable, or with commas", true)
+        .hint("SCOPE");
+    verb.text("--comment", defaults->comment, "What they are for, where the line does not say");
+    auto set_life = [defaults](const std::string& text) {
+        defaults->expires_in = parse_duration(text);
+    };
+    verb.text("--expires-in", "How long they live, where the line does not say", set_life)
+        .hint("30d");
+    verb.flag("--announce", *announce, "Tell webhooks of the portal tokens, as if made now");
+    verb.run([=, &session] {
+        std::ifstream opened;
+        if (*file != "-") {
+            opened.open(*file);
+            if (!opened) {
+                throw Refused("cannot read " + *file);
+            }
+        }
+        std::istream& input = *file == "-" ? std::cin : opened;
+        TokenImport import(session.secrets(), *defaults);
+        TokenImport::Stored stored;
+        try {
+            for (std::string line; std::getline(input, line);) {
+                import.add_line(line);
+            }
+            if (input.bad()) {
+                throw Refused("cannot read " + *file);
+            }
+            stored = session.run(import.store(session.db(), session.workspace_id(), *announce));
+        } catch (const ImportRefused& refused) {
+            throw Refused(std::string(refused.what()) + " (nothing was imported)");
+        }
+        if (session.json) {
+            print_json(http::Json::object({{"workspace_access_tokens", stored.access_tokens},
+                                           {"client_portal_tokens", stored.portal_tokens}}));
+            return;
+        }
+        print_line("Imported " + std::to_string(stored.access_tokens) + " access tokens and " +
+                   std::to_string(stored.portal_tokens) + " portal tokens.");
+    });
+}
+
 }  // namespace
 
 void add_token_verbs(Verb app, Session& session) {
@@ -111,6 +167,7 @@ void add_token_verbs(Verb app, Session& session) {
     add_create(family, session);
     add_list(family, session);
     add_revoke(family, session);
+    add_import(family, session);
 }
 
 }  // namespace portal::ctl

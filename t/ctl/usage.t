@@ -4,8 +4,9 @@ use Test::More;
 use PortalTest;
 
 my $t = PortalTest->new(redis => 0, helper => 0, nginx => 0);
-my @verbs = ('check', 'migrate', 'secret new', (map { "workspace $_" } qw(create list show set)),
-    (map { "token $_" } qw(create list revoke)), (map { my $n = $_; map { "$n $_" } qw(create list show) }
+my @verbs = ('check', 'migrate', (map { "secret $_" } qw(new rotate promote retire status)),
+    'session list', 'session revoke', 'restored', (map { "workspace $_" } qw(create list show set)),
+    (map { "token $_" } qw(create list revoke import)), (map { my $n = $_; map { "$n $_" } qw(create list show) }
     qw(customer member contact company)), 'invite contact', 'invite company', 'mail queue', 'mail retry',
     'demo-data', 'completion');
 
@@ -64,7 +65,7 @@ subtest 'completion' => sub {
         return `bash -c 'source $t->{dir}/completion.bash; COMP_WORDS=($set); COMP_CWORD=$#words; _portalctl; echo "\${COMPREPLY[*]}"'`;
     };
     is($words->('portalctl tok'), "token\n");
-    is($words->('portalctl token '), "create list revoke --help --config --json\n");
+    is($words->('portalctl token '), "create list revoke import --help --config --json\n");
     is($words->('portalctl workspace set acme --mem'), "--member-model\n");
 };
 
