@@ -6,7 +6,6 @@
 #include <memory>
 
 #include "helper/heartbeat.h"
-#include "helper/invitation_mail.h"
 #include "helper/mailer.h"
 #include "helper/outbox.h"
 #include "helper/server.h"
@@ -44,7 +43,7 @@ class Service {
     Mailbox sender_;
     Mailer mailer_;
     io::Postgres db_;
-    InvitationMail invitations_;
+    Composer composer_;
     Outbox outbox_;
     std::unique_ptr<Server> server_;
     Heartbeat heartbeat_;
