@@ -57,5 +57,6 @@ struct Route {
 std::span<const Route> customer_session_routes();
 std::span<const Route> client_portal_routes();
 std::span<const Route> openapi_routes();
+std::span<const Route> member_routes();
 
 }  // namespace portal::api
