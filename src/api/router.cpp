@@ -60,6 +60,7 @@ Router::Router() {
     add(customer_session_routes());
     add(client_portal_routes());
     add(openapi_routes());
+    add(portal_profile_routes());
     add(member_routes());
 }
 
