@@ -61,6 +61,7 @@ Router::Router() {
     add(client_portal_routes());
     add(openapi_routes());
     add(portal_profile_routes());
+    add(portal_member_routes());
     add(member_routes());
 }
 
