@@ -369,7 +369,8 @@ known_class(std::string_view name) noexcept
                                           &portal::limits::restricted,
                                           &portal::limits::client_portal,
                                           &portal::limits::standard,
-                                          &portal::limits::invitation_mail })
+                                          &portal::limits::invitation_mail,
+                                          &portal::limits::member_mail })
     {
         if (policy->name == name) {
             return policy;
@@ -381,8 +382,8 @@ known_class(std::string_view name) noexcept
 
 
 static constexpr char  classes[] = "\"bad-token\", \"restricted\", "
-                                   "\"client-portal\", \"default\" or "
-                                   "\"mail\"";
+                                   "\"client-portal\", \"default\", "
+                                   "\"mail\" or \"member-mail\"";
 
 
 /* the override of a class, made from its default when it is the first */

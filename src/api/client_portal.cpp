@@ -1,10 +1,8 @@
 // contract/client-portal.md: what a tenant's backend asks with its access token.
 #include <algorithm>
-#include <array>
 #include <charconv>
-#include <cstdlib>
-#include <iterator>
 
+#include "api/mail_limit.h"
 #include "api/route.h"
 #include "http/etag.h"
 #include "http/validation.h"
@@ -18,9 +16,6 @@ namespace {
 
 using http::Json;
 using http::Response;
-
-constexpr std::array<std::string_view, 6> limit_headers{
-    "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit-Policy", "RateLimit", "Retry-After"};
 
 // ---- GET and PATCH /config
 
@@ -65,38 +60,6 @@ bool prefers_async(const http::Request& request) {
     return ("," + list + ",").find(",respond-async,") != std::string::npos;
 }
 
-// What the answer tells of limits is the one with the least remaining, and of the one that refused.
-void tell_limit(Call& call, const Verdict& verdict) {
-    std::vector<http::Header> told;
-    verdict.add_headers(told);
-    auto remaining = std::ranges::find(call.extra_headers, "X-RateLimit-Remaining", &http::Header::name);
-    if (verdict.allowed && remaining != call.extra_headers.end() &&
-        std::strtoul(remaining->value.c_str(), nullptr, 10) <= verdict.remaining) {
-        return;
-    }
-    std::erase_if(call.extra_headers, [](const http::Header& header) {
-        return std::ranges::find(limit_headers, header.name) != limit_headers.end();
-    });
-    std::ranges::move(told, std::back_inserter(call.extra_headers));
-}
-
-// Five mails an hour to an addressee. Refused: the request's own admission is given back too, all or none.
-io::Task<std::vector<Limit>> charge_mail(Call& call, const std::string& email) {
-    Limiter& limiter = call.portal.limiter;
-    const Policy& policy = limits::invitation_mail;
-    const std::string key = call.caller.workspace_id.text() + "\n" + ascii_lower(email);
-    std::vector<Limit> limits;
-    limits.push_back({&policy, limiter.text_key(policy, key)});
-    Verdict verdict = co_await limiter.admit(std::move(limits));
-    tell_limit(call, verdict);
-    if (!verdict.allowed) {
-        limiter.give_back(call.admitted);
-        call.admitted.clear();
-        throw verdict.unavailable ? http::Failure(503, "", "Service Unavailable") : http::too_many_requests();
-    }
-    co_return std::move(verdict.charged);
-}
-
 Response invitation_response(const Call& call, const Invitation& invitation) {
     if (invitation.state == Invitation::State::refused) {
         // nothing failed: somebody changed his mind between our insert and the mail (helper/invitation_mail.cpp)
@@ -130,7 +93,8 @@ io::Task<Response> invite(Call& call, Addressee addressee, std::string path) {
             }
         }
         InvitationPlan plan = co_await plan_invitation(call.portal, call.caller, addressee);
-        std::vector<Limit> charged = co_await charge_mail(call, plan.email);
+        std::vector<Limit> wanted{mail_to(call, plan.email)};
+        std::vector<Limit> charged = co_await charge_mail(call, std::move(wanted));
         std::optional<Invitation> invitation = co_await send_invitation(
             call.portal, call.caller, addressee, message, prefers_async(call.request), key);
         if (invitation) {

@@ -57,5 +57,8 @@ struct Route {
 std::span<const Route> customer_session_routes();
 std::span<const Route> client_portal_routes();
 std::span<const Route> openapi_routes();
+std::span<const Route> portal_profile_routes();
+std::span<const Route> portal_member_routes();
+std::span<const Route> member_routes();
 
 }  // namespace portal::api

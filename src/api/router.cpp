@@ -60,6 +60,9 @@ Router::Router() {
     add(customer_session_routes());
     add(client_portal_routes());
     add(openapi_routes());
+    add(portal_profile_routes());
+    add(portal_member_routes());
+    add(member_routes());
 }
 
 void Router::add(std::span<const Route> routes) {

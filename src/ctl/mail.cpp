@@ -17,7 +17,8 @@
 
 #define MAIL_ROWS                                                                             \
     "SELECT o.*, w.slug, CASE WHEN t.contact_id IS NOT NULL THEN 'contact ' || t.contact_id " \
-    "WHEN t.company_id IS NOT NULL THEN 'company ' || t.company_id END AS addressee "         \
+    "WHEN t.company_id IS NOT NULL THEN 'company ' || t.company_id "                          \
+    "WHEN o.member_id IS NOT NULL THEN 'member ' || o.member_id END AS addressee "            \
     "FROM portal.outbox o JOIN portal.workspaces w ON w.id = o.workspace_id "                 \
     "LEFT JOIN portal.client_portal_tokens t ON t.workspace_id = o.workspace_id AND t.id = o.token_id "
 // clang-format on

@@ -92,7 +92,7 @@ InvitationMail::InvitationMail(io::Postgres& db, const Secrets& secrets, const s
     : db_(db), secrets_(secrets), templates_(Templates::load(directory, "invitation")),
       base_url_(std::move(base_url)), sender_(std::move(sender)) {}
 
-io::Task<std::variant<Message, Unsendable>> InvitationMail::compose(Uuid outbox_id, Uuid workspace_id) {
+io::Task<Composed> InvitationMail::compose(Uuid outbox_id, Uuid workspace_id) {
     io::Parameters parameters(outbox_id.text(), workspace_id.text());
     io::Rows rows = co_await db_.query(find, std::move(parameters));
     if (rows.empty()) {
@@ -101,7 +101,7 @@ io::Task<std::variant<Message, Unsendable>> InvitationMail::compose(Uuid outbox_
     co_return render(rows.front());
 }
 
-std::variant<Message, Unsendable> InvitationMail::render(const io::Row& row) {
+Composed InvitationMail::render(const io::Row& row) {
     if (!row.null("dead")) {
         return Unsendable{true, row.string("dead")};
     }

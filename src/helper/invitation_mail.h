@@ -3,7 +3,6 @@
 
 #include <string>
 #include <string_view>
-#include <variant>
 
 #include "helper/message.h"
 #include "helper/templates.h"
@@ -14,23 +13,17 @@
 
 namespace portal::helper {
 
-// Why a mail cannot be made.
-struct Unsendable {
-    bool for_good = true;   // else it may be possible later
-    std::string reason;     // for the outbox row and the caller; no token, no address
-};
-
 class InvitationMail {
   public:
     // `sender` is the configured From; `base_url` has no trailing slash. Reads the templates of `directory`.
     InvitationMail(io::Postgres& db, const Secrets& secrets, const std::string& directory,
                    std::string base_url, Mailbox sender);
 
-    // The message of an outbox row. Throws PostgresUnavailable or PostgresError.
-    io::Task<std::variant<Message, Unsendable>> compose(Uuid outbox_id, Uuid workspace_id);
+    // Throws PostgresUnavailable or PostgresError.
+    io::Task<Composed> compose(Uuid outbox_id, Uuid workspace_id);
 
   private:
-    std::variant<Message, Unsendable> render(const io::Row& row);
+    Composed render(const io::Row& row);
 
     io::Postgres& db_;
     const Secrets& secrets_;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 namespace portal::helper {
@@ -25,6 +26,15 @@ struct Message {
     // Header lines in order, folded, without the last CRLF; MIME's own are added with the parts.
     std::vector<std::string> headers() const;
 };
+
+// Why a mail cannot be made.
+struct Unsendable {
+    bool for_good = true;   // else it may be possible later
+    std::string reason;     // for the outbox row and the caller; no token, no address
+};
+
+// What comes of an outbox row.
+using Composed = std::variant<Message, Unsendable>;
 
 // What can stand in an envelope and a header as it is: ASCII dot-atoms on both sides of one '@'. Addresses beyond
 // ASCII would need SMTPUTF8 all the way to the mailbox, and count as invalid.

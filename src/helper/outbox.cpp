@@ -20,7 +20,7 @@ constexpr io::Statement claim_due{"helper_claim_due", R"(
     WITH due AS (
         SELECT id
         FROM portal.outbox
-        WHERE state = 'queued' AND next_attempt_at <= now() AND kind = 'portal_invitation'
+        WHERE state = 'queued' AND next_attempt_at <= now() AND kind IN ()" PORTAL_MAIL_KINDS R"()
           AND (lease_until IS NULL OR lease_until < now())
         ORDER BY next_attempt_at
         LIMIT $3::integer
@@ -31,7 +31,7 @@ constexpr io::Statement claim_due{"helper_claim_due", R"(
         attempts = attempts + 1
     FROM due
     WHERE outbox.id = due.id
-    RETURNING outbox.id, outbox.workspace_id, outbox.attempts)",
+    RETURNING outbox.id, outbox.workspace_id, outbox.kind, outbox.attempts)",
     io::Lane::main, io::Retry::never, 5000};
 
 // The same for one row asked for, which may have been made leased to us so that no other helper takes it. Once
@@ -42,10 +42,10 @@ constexpr io::Statement claim_one{"helper_claim_one", R"(
         SET lease_owner = $2::uuid,
             lease_until = now() + $3::bigint * interval '1 ms',
             attempts = attempts + 1
-        WHERE id = $1::uuid AND state = 'queued' AND kind = 'portal_invitation'
+        WHERE id = $1::uuid AND state = 'queued' AND kind IN ()" PORTAL_MAIL_KINDS R"()
           AND (lease_until IS NULL OR lease_until < now() OR (lease_owner = $2::uuid AND attempts = 0))
         RETURNING id, workspace_id, attempts)
-    SELECT outbox.id, outbox.workspace_id, claimed.attempts, outbox.state, outbox.reply
+    SELECT outbox.id, outbox.workspace_id, outbox.kind, claimed.attempts, outbox.state, outbox.reply
     FROM portal.outbox
     LEFT JOIN claimed ON claimed.id = outbox.id
     WHERE outbox.id = $1::uuid)",
@@ -128,12 +128,13 @@ struct Outbox::Job final : io::Completion {
     Outbox& outbox;
     Uuid id;
     Uuid workspace_id;
+    std::string kind;
     std::int64_t attempts = 0;
     io::Task<void> task;
 };
 
-Outbox::Outbox(io::Loop& loop, io::Postgres& db, InvitationMail& invitations, Mailer& mailer, Options options)
-    : loop_(loop), db_(db), invitations_(invitations), mailer_(mailer), options_(std::move(options)),
+Outbox::Outbox(io::Loop& loop, io::Postgres& db, Composer& composer, Mailer& mailer, Options options)
+    : loop_(loop), db_(db), composer_(composer), mailer_(mailer), options_(std::move(options)),
       alarm_(loop) {}
 
 Outbox::~Outbox() {
@@ -187,6 +188,7 @@ void Outbox::begin(const io::Row& row) {
     std::optional<Uuid> workspace = Uuid::parse(row.text("workspace_id"));
     Job& job = jobs_.emplace_back(*this, *id);
     job.workspace_id = *workspace;
+    job.kind = row.string("kind");
     job.attempts = row.integer("attempts");
     job.task = deliver(job);
     job.task.start(&job);
@@ -228,6 +230,7 @@ io::Task<void> Outbox::deliver_asked(Job& job) {
         claimed = !row.null("attempts");
         if (claimed) {
             job.workspace_id = *workspace;
+            job.kind = row.string("kind");
             job.attempts = row.integer("attempts");
         } else if (row.text("state") == "sent") {
             tell(job.id, {SendOutcome::Result::sent, row.string("reply")});
@@ -263,7 +266,7 @@ io::Task<void> Outbox::deliver(Job& job) {
 // Renders and sends. Never throws but for lack of memory.
 io::Task<SendOutcome> Outbox::attempt(Job& job) {
     try {
-        std::variant<Message, Unsendable> made = co_await invitations_.compose(job.id, job.workspace_id);
+        std::variant<Message, Unsendable> made = co_await composer_.compose(job.kind, job.id, job.workspace_id);
         if (const Unsendable* unsendable = std::get_if<Unsendable>(&made)) {
             SendOutcome::Result result =
                 unsendable->for_good ? SendOutcome::Result::refused : SendOutcome::Result::deferred;

@@ -13,7 +13,7 @@
 #include <string>
 
 #include "helper/alarm.h"
-#include "helper/invitation_mail.h"
+#include "helper/composer.h"
 #include "helper/mailer.h"
 #include "io/postgres.h"
 #include "io/task.h"
@@ -30,7 +30,7 @@ class Outbox {
     };
     using Answer = std::function<void(const SendOutcome&)>;
 
-    Outbox(io::Loop& loop, io::Postgres& db, InvitationMail& invitations, Mailer& mailer, Options options);
+    Outbox(io::Loop& loop, io::Postgres& db, Composer& composer, Mailer& mailer, Options options);
     ~Outbox();
     Outbox(const Outbox&) = delete;
 
@@ -75,7 +75,7 @@ class Outbox {
 
     io::Loop& loop_;
     io::Postgres& db_;
-    InvitationMail& invitations_;
+    Composer& composer_;
     Mailer& mailer_;
     Options options_;
     Alarm alarm_;

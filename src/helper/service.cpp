@@ -76,8 +76,8 @@ Service::Service(const ConfigFile& config, io::UvLoop::Log log)
     : config_(config), secrets_(config.load_secrets()), loop_(std::move(log)),
       sender_(parse_sender(config.mail)), mailer_(loop_, config.mail, host_of(base_url(config))),
       db_(loop_, database(config)),
-      invitations_(db_, secrets_, config.templates, config.base_url, sender_),
-      outbox_(loop_, db_, invitations_, mailer_, outbox_options(config, id_)),
+      composer_(db_, secrets_, config.templates, config.base_url, sender_),
+      outbox_(loop_, db_, composer_, mailer_, outbox_options(config, id_)),
       heartbeat_(loop_, db_, id_, [this] { server_->beat(); }),
       housekeeping_(loop_, db_, secrets_, config.housekeeping) {}
 

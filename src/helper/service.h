@@ -7,7 +7,6 @@
 
 #include "helper/heartbeat.h"
 #include "helper/housekeeping.h"
-#include "helper/invitation_mail.h"
 #include "helper/mailer.h"
 #include "helper/outbox.h"
 #include "helper/server.h"
@@ -45,7 +44,7 @@ class Service {
     Mailbox sender_;
     Mailer mailer_;
     io::Postgres db_;
-    InvitationMail invitations_;
+    Composer composer_;
     Outbox outbox_;
     std::unique_ptr<Server> server_;
     Heartbeat heartbeat_;

@@ -32,6 +32,7 @@ inline constexpr Policy restricted{"restricted", 60, 60};
 inline constexpr Policy client_portal{"client-portal", 60, 60};
 inline constexpr Policy standard{"default", 500, 60};
 inline constexpr Policy invitation_mail{"mail", 5, 3600, Policy::OnError::deny};
+inline constexpr Policy member_mail{"member-mail", 20, 3600, Policy::OnError::deny};
 }  // namespace limits
 
 // Which counter: 16 bytes of a digest, or a row's id mixed with the policy.

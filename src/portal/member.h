@@ -4,9 +4,11 @@
 #include <optional>
 #include <string>
 
+#include "http/failure.h"
 #include "http/json.h"
 #include "io/postgres.h"
 #include "io/task.h"
+#include "portal/idempotency.h"
 #include "portal/page.h"
 
 // What member_json() and portal_member_json() read, of the members row called `alias`; prefix member_.
@@ -35,12 +37,30 @@ struct MemberInput {
     static MemberInput parse(http::Json body);
 };
 
-// Throws 403 when the workspace has no member model or the customer is an individual with its one member already,
-// 404 "Customer not found".
-io::Task<http::Json> create_member(io::Postgres& db, std::string workspace_id, MemberInput input);
+// What is absent stays; null removes a name and an external id.
+struct MemberChange {
+    http::Json members;   // checked: email, name, external_id, role
+
+    static MemberChange parse(http::Json body);
+};
+
+struct MemberFilter {
+    std::optional<std::string> customer_id, email, external_id, role;   // the address in any case
+};
+
+// Each that changes something throws 403 when the workspace has no member model, and keeps exactly one owner where a
+// customer has members (422): parallel changes of one customer's members wait for each other (portal.lock_members).
+
+// Throws 404 "Customer not found", 403 for a second member of an individual. With a key the same member is shown again.
+io::Task<http::Json> create_member(io::Postgres& db, std::string workspace_id, MemberInput input, KeyClaim claim = {});
+// Throws 404 "Member not found", as the next two.
 io::Task<http::Json> find_member(io::Postgres& db, std::string workspace_id, std::string id);
-// Of one customer, or of all; oldest first.
-io::Task<Page> list_members(io::Postgres& db, std::string workspace_id,
-                            std::optional<std::string> customer_id, PageRequest request);
+io::Task<http::Json> change_member(io::Postgres& db, std::string workspace_id, std::string id, MemberChange change);
+// Ends their sessions, too. An owner goes last.
+io::Task<void> remove_member(io::Postgres& db, std::string workspace_id, std::string id);
+// Oldest first.
+io::Task<Page> list_members(io::Postgres& db, std::string workspace_id, MemberFilter filter, PageRequest request);
+
+http::Failure no_member_model();   // 403
 
 }  // namespace portal

@@ -71,7 +71,7 @@ subtest 'good ones' => sub {
         portal_redis => "$good{portal_redis} budget=100ms", portal_token_prefix => 'acme_', portal_stale => '0',
         portal_cache => '10s', portal_body_limit => '128k', portal_invite_wait => '3s',
         portal_cors_credentials => 'https://app.example.com http://localhost:3000', portal_logo_root => $dir,
-        portal_rate_limit_class => ['client-portal 100 60s', 'bad-token 5 1m'],
+        portal_rate_limit_class => ['client-portal 100 60s', 'bad-token 5 1m', 'member-mail 50 1h'],
         portal_rate_limit_on_error => ['default deny', 'mail allow'],
     }, location(
         'location /api/ { portal_api sessions portal client-portal management; }',

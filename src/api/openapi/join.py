@@ -16,7 +16,7 @@ A source is OpenAPI 3.1 in YAML, but for what would be said a hundred times. In 
 and an operation may say
 
     id, title       operationId, summary
-    caller          anyone | session | addressee | workspace SCOPE: who may ask, and with it 403
+    caller          anyone | session | member | addressee | workspace SCOPE: who may ask, and with it 403
     body            the schema of the JSON it takes, and with it 413 and 422 (400 on the client portal);
                     optional_body: one that may be left out
     keyed: true     takes Idempotency-Key, and may answer 409 while the first request runs
@@ -134,6 +134,7 @@ def security(caller):
     return {
         "anyone": [],
         "session": [{"customerSession": []}, {"memberSession": []}, {"portalCookie": []}],
+        "member": [{"memberSession": []}, {"portalCookie": []}],
         "addressee": [{"portalToken": []}, {"portalCookie": []}],
         "workspace": [{"workspaceToken": [scope]}],
     }[who]

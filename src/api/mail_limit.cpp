@@ -1,0 +1,60 @@
+#include "api/mail_limit.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <iterator>
+
+#include "portal/email.h"
+
+namespace portal::api {
+namespace {
+
+constexpr std::array<std::string_view, 6> limit_headers{
+    "X-RateLimit-Limit", "X-RateLimit-Remaining",
+    "X-RateLimit-Reset", "RateLimit-Policy",
+    "RateLimit",         "Retry-After"};
+
+// What the answer tells of limits is the one with the least remaining, and of the one that refused.
+void tell_limit(Call& call, const Verdict& verdict) {
+    std::vector<http::Header> told;
+    verdict.add_headers(told);
+    auto remaining =
+        std::ranges::find(call.extra_headers, "X-RateLimit-Remaining", &http::Header::name);
+    if (verdict.allowed && remaining != call.extra_headers.end() &&
+        std::strtoul(remaining->value.c_str(), nullptr, 10) <= verdict.remaining) {
+        return;
+    }
+    std::erase_if(call.extra_headers, [](const http::Header& header) {
+        return std::ranges::find(limit_headers, header.name) != limit_headers.end();
+    });
+    std::ranges::move(told, std::back_inserter(call.extra_headers));
+}
+
+}  // namespace
+
+Limit mail_to(const Call& call, const std::string& email) {
+    const Policy& policy = limits::invitation_mail;
+    return {&policy, call.portal.limiter.text_key(
+                         policy, call.caller.workspace_id.text() + "\n" + ascii_lower(email))};
+}
+
+Limit member_mail_of(const Call& call) {
+    const Policy& policy = limits::member_mail;
+    return {&policy, call.portal.limiter.row_key(policy, call.caller.customer_id)};
+}
+
+io::Task<std::vector<Limit>> charge_mail(Call& call, std::vector<Limit> limits) {
+    Limiter& limiter = call.portal.limiter;
+    Verdict verdict = co_await limiter.admit(std::move(limits));
+    tell_limit(call, verdict);
+    if (!verdict.allowed) {
+        limiter.give_back(call.admitted);
+        call.admitted.clear();
+        throw verdict.unavailable ? http::Failure(503, "", "Service Unavailable")
+                                  : http::too_many_requests();
+    }
+    co_return std::move(verdict.charged);
+}
+
+}  // namespace portal::api
