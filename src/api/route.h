@@ -57,5 +57,8 @@ struct Route {
 std::span<const Route> customer_session_routes();
 std::span<const Route> client_portal_routes();
 std::span<const Route> openapi_routes();
+std::span<const Route> customer_routes();
+std::span<const Route> access_token_routes();
+std::span<const Route> workspace_routes();
 
 }  // namespace portal::api

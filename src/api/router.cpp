@@ -60,6 +60,9 @@ Router::Router() {
     add(customer_session_routes());
     add(client_portal_routes());
     add(openapi_routes());
+    add(customer_routes());
+    add(access_token_routes());
+    add(workspace_routes());
 }
 
 void Router::add(std::span<const Route> routes) {
