@@ -60,5 +60,8 @@ std::span<const Route> openapi_routes();
 std::span<const Route> portal_profile_routes();
 std::span<const Route> portal_member_routes();
 std::span<const Route> member_routes();
+std::span<const Route> customer_routes();
+std::span<const Route> access_token_routes();
+std::span<const Route> workspace_routes();
 
 }  // namespace portal::api

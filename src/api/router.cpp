@@ -63,6 +63,9 @@ Router::Router() {
     add(portal_profile_routes());
     add(portal_member_routes());
     add(member_routes());
+    add(customer_routes());
+    add(access_token_routes());
+    add(workspace_routes());
 }
 
 void Router::add(std::span<const Route> routes) {

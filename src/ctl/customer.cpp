@@ -1,4 +1,4 @@
-// portalctl customer create|list|show
+// portalctl customer create|list|show|update|delete|export
 #include "portal/customer.h"
 
 #include <memory>
@@ -34,14 +34,6 @@ Json metadata_of(const std::vector<std::string>& pairs) {
         metadata.set(pair.substr(0, equals).c_str(), pair.substr(equals + 1));
     }
     return metadata;
-}
-
-Json parse_object(const char* option, const std::string& text) {
-    try {
-        return Json::parse(text);
-    } catch (const std::runtime_error&) {
-        throw UsageError(std::string(option) + ": is to be a JSON object");
-    }
 }
 
 void print(Session& session, const Json& customer) {
@@ -131,6 +123,122 @@ void add_show(Verb family, Session& session) {
     });
 }
 
+// The id of the customer a person named.
+std::string id_of(Session& session, const std::string& which) {
+    CustomerReference reference = CustomerReference::any(which);
+    return std::string(
+        session.run(find_customer(session.db(), session.workspace_id(), reference))["id"].text());
+}
+
+void add_update(Verb family, Session& session) {
+    auto which = std::make_shared<std::string>();
+    Body body = make_body();
+    Verb verb =
+        family.verb("update", "Change a customer; what is not named stays, '' removes",
+                    "portalctl customer update -w acme cus_1 --name \"Mike Lee\" --type team");
+    verb.workspace(session).required();
+    verb.text("customer", *which, "Its id, external id or e-mail address")
+        .required()
+        .hint("CUSTOMER");
+    verb.text("--email", body, "email", "Unique in the workspace").hint("ADDRESS");
+    verb.text("--external-id", body, "external_id", "Your own id for it, if it has none yet")
+        .hint("ID");
+    verb.text("--name", body, "name", "Name of the person or the team");
+    verb.text("--type", body, "type", "individual or team; a team stays one");
+    auto set_address = [body](const std::string& text) {
+        body->set("billing_address", parse_object("--billing-address", text));
+    };
+    verb.text("--billing-address", "JSON object of country, line1, line2, postal_code, city, state",
+              set_address)
+        .hint("JSON");
+    auto set_metadata = [body](const std::vector<std::string>& pairs) {
+        body->set("metadata", metadata_of(pairs));
+    };
+    Option metadata =
+        verb.list("--metadata", "Anything of yours; repeatable, replaces all of it", set_metadata)
+            .hint("KEY=VALUE");
+    verb.flag("--no-metadata", "Remove all of it",
+              [body] { body->set("metadata", Json::object()); })
+        .excludes(metadata);
+    verb.toggle("--blocked", "End its sessions and let it sign in no more",
+                [body](bool on) { body->set("blocked", on); });
+    verb.run([=, &session] {
+        if (body->size() == 0) {
+            throw UsageError("customer update: nothing to change; --help lists what can be");
+        }
+        CustomerChange change = CustomerChange::parse(*body, true);
+        CustomerReference reference;
+        reference.id = id_of(session, *which);
+        print(session, session.run(change_customer(session.db(), session.workspace_id(), reference,
+                                                   std::move(change))));
+    });
+}
+
+void add_delete(Verb family, Session& session) {
+    auto which = std::make_shared<std::string>();
+    auto anonymize = std::make_shared<bool>(false);
+    Verb verb = family.verb("delete", "Delete a customer: its members and sessions end with it",
+                            "portalctl customer delete -w acme cus_1 --anonymize");
+    verb.workspace(session).required();
+    verb.text("customer", *which, "Its id, external id or e-mail address")
+        .required()
+        .hint("CUSTOMER");
+    verb.flag("--anonymize", *anonymize,
+              "Wipe its personal data wherever it went; takes the id of one deleted before, too");
+    verb.run([=, &session] {
+        CustomerReference reference;
+        // one that was deleted is found by its id only
+        reference.id = *anonymize && Uuid::parse(*which) ? *which : id_of(session, *which);
+        Uuid id = session.run(
+            delete_customer(session.db(), session.workspace_id(), reference, *anonymize));
+        if (session.json) {
+            print_json(
+                Json::object({{"id", id.text()}, {"deleted", true}, {"anonymized", *anonymize}}));
+        } else {
+            print_line(*anonymize ? "Deleted, and its personal data wiped." : "Deleted.");
+        }
+    });
+}
+
+// One document, of however many answers.
+Json whole_export(Session& session, const CustomerReference& reference) {
+    Json whole;
+    std::int64_t after = 0;
+    do {
+        Json part = Json::parse(
+            session.run(export_customer(session.db(), session.workspace_id(), reference, after)));
+        after = part["next"].integer();
+        if (!whole.present()) {
+            whole = part;
+            continue;
+        }
+        const char* name = nullptr;
+        json_t* value = nullptr;
+        json_object_foreach(part.get(), name, value) {
+            if (json_is_array(value)) {
+                json_array_extend(whole[name].get(), value);
+            }
+        }
+        whole.set("next", nullptr);
+    } while (after != 0);
+    return whole;
+}
+
+void add_export(Verb family, Session& session) {
+    auto which = std::make_shared<std::string>();
+    Verb verb = family.verb("export", "Everything held about a customer, as JSON",
+                            "portalctl customer export -w acme cus_1 > cus_1.json");
+    verb.workspace(session).required();
+    verb.text("customer", *which, "Its id, external id or e-mail address")
+        .required()
+        .hint("CUSTOMER");
+    verb.run([=, &session] {
+        CustomerReference reference;
+        reference.id = id_of(session, *which);
+        print_json(whole_export(session, reference));
+    });
+}
+
 }  // namespace
 
 void add_customer_verbs(Verb app, Session& session) {
@@ -138,6 +246,9 @@ void add_customer_verbs(Verb app, Session& session) {
     add_create(family, session);
     add_list(family, session);
     add_show(family, session);
+    add_update(family, session);
+    add_delete(family, session);
+    add_export(family, session);
 }
 
 }  // namespace portal::ctl

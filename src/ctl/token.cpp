@@ -1,4 +1,4 @@
-// portalctl token create|list|revoke|import
+// portalctl token create|list|update|revoke|import
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -37,15 +37,12 @@ std::int64_t parse_duration(const std::string& text) {
     return std::stoll(number) * factor;
 }
 
-void add_create(Verb family, Session& session) {
-    Body body = make_body();
-    Verb verb =
-        family.verb("create", "Make a workspace access token; it is shown this once",
-                    "portalctl token create -w acme --scope client_portal:read --comment ci");
-    verb.workspace(session).required();
-    std::string known;
+void add_scopes(Verb verb, Body body, bool required) {
+    std::string known =
+        "What it may do; repeatable, or a list with commas. A write scope includes its read. "
+        "Known:";
     for (Scope scope : all_scopes()) {
-        known += (known.empty() ? "" : " ") + std::string(scope_name(scope));
+        known += " " + std::string(scope_name(scope));
     }
     auto set_scopes = [body](const std::vector<std::string>& scopes) {
         http::Json list = http::Json::array();
@@ -54,11 +51,19 @@ void add_create(Verb family, Session& session) {
         }
         body->set("scopes", list);
     };
-    known =
-        "What it may do; repeatable, or a list with commas. A write scope includes its read. "
-        "Known: " +
-        known;
-    verb.list("-s,--scope", known.c_str(), set_scopes, true).required().hint("SCOPE");
+    Option option = verb.list("-s,--scope", known.c_str(), set_scopes, true).hint("SCOPE");
+    if (required) {
+        option.required();
+    }
+}
+
+void add_create(Verb family, Session& session) {
+    Body body = make_body();
+    Verb verb =
+        family.verb("create", "Make a workspace access token; it is shown this once",
+                    "portalctl token create -w acme --scope client_portal:read --comment ci");
+    verb.workspace(session).required();
+    add_scopes(verb, body, true);
     verb.text("--comment", body, "comment", "What it is for");
     auto set_life = [body](const std::string& text) {
         body->set("expires_in", parse_duration(text));
@@ -67,7 +72,7 @@ void add_create(Verb family, Session& session) {
     verb.run([body, &session] {
         NewAccessToken made =
             session.run(create_access_token(session.db(), session.secrets(), session.workspace_id(),
-                                            AccessTokenInput::parse(*body)));
+                                            AccessTokenInput::parse(*body, true)));
         if (session.json) {
             print_json(made.json());
             return;
@@ -94,6 +99,32 @@ void add_list(Verb family, Session& session) {
     });
 }
 
+void add_update(Verb family, Session& session) {
+    auto id = std::make_shared<std::string>();
+    Body body = make_body();
+    Verb verb = family.verb(
+        "update", "Change a token; what is not named stays",
+        "portalctl token update -w acme 0e5b4f0c-6d0c-4b83-9f0b-3f4d9f3a1c55 --expires-in 30d");
+    verb.workspace(session).required();
+    verb.text("id", *id, "Its id, as token list shows it").required().hint("ID");
+    add_scopes(verb, body, false);
+    verb.text("--comment", body, "comment", "What it is for");
+    auto set_life = [body](const std::string& text) {
+        body->set("expires_in",
+                  text == "never" ? http::Json(nullptr) : http::Json(parse_duration(text)));
+    };
+    verb.text("--expires-in", "How long it lives from now, or never", set_life).hint("30d");
+    verb.run([=, &session] {
+        if (body->size() == 0) {
+            throw UsageError("token update: nothing to change; --help lists what can be");
+        }
+        AccessTokenChange change = AccessTokenChange::parse(*body);
+        http::Json token = session.run(change_access_token(session.db(), session.workspace_id(),
+                                                           std::nullopt, *id, std::move(change)));
+        session.json ? print_json(token) : print_record(token);
+    });
+}
+
 void add_revoke(Verb family, Session& session) {
     auto id = std::make_shared<std::string>();
     Verb verb = family.verb("revoke", "End a token; every node refuses it within a second",
@@ -101,8 +132,8 @@ void add_revoke(Verb family, Session& session) {
     verb.workspace(session).required();
     verb.text("id", *id, "Its id, as token list shows it").required().hint("ID");
     verb.run([=, &session] {
-        http::Json token =
-            session.run(revoke_access_token(session.db(), session.workspace_id(), *id));
+        http::Json token = session.run(
+            revoke_access_token(session.db(), session.workspace_id(), std::nullopt, *id));
         session.json ? print_json(token) : print_record(token);
     });
 }
@@ -166,6 +197,7 @@ void add_token_verbs(Verb app, Session& session) {
     Verb family = app.family("token", "Workspace access tokens: a backend's credentials");
     add_create(family, session);
     add_list(family, session);
+    add_update(family, session);
     add_revoke(family, session);
     add_import(family, session);
 }

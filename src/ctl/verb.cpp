@@ -27,6 +27,17 @@ Option Option::excludes(const Option& other) {
     return *this;
 }
 
+http::Json parse_object(const char* option, const std::string& text) {
+    if (text.empty()) {
+        return nullptr;
+    }
+    try {
+        return http::Json::parse(text);
+    } catch (const std::runtime_error&) {
+        throw UsageError(std::string(option) + ": is to be a JSON object");
+    }
+}
+
 Body make_body() { return std::make_shared<http::Json>(http::Json::object()); }
 
 Verb Verb::family(const char* name, const char* description) {

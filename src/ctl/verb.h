@@ -42,6 +42,8 @@ class Option {
 // What a verb's options say, as the body of the REST call would say it; '' is null.
 using Body = std::shared_ptr<http::Json>;
 Body make_body();
+// The JSON object an option holds; null of ''.
+http::Json parse_object(const char* option, const std::string& text);
 
 class Verb {
   public:

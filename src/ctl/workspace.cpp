@@ -90,6 +90,12 @@ void add_set(Verb family, Session& session) {
     verb.text("--mail-from-name", body, "mail_from_name", "Sender's name in mail");
     verb.text("--mail-reply-to", body, "mail_reply_to", "Where answers to mail go").hint("ADDRESS");
     verb.text("--share-url", body, "share_url", "Where a shared file opens").hint("URL");
+    auto set_portal = [body](const std::string& text) {
+        body->set("customer_portal_settings", parse_object("--portal-settings", text));
+    };
+    verb.text("--portal-settings", "What the customer portal's page is to know, as a JSON object",
+              set_portal)
+        .hint("JSON");
     verb.toggle("--blocked", "Refuse everybody of this workspace, sessions included",
                 [body](bool on) { body->set("blocked", on); });
     verb.run([=, &session] {

@@ -5,16 +5,6 @@
 #include "http/validation.h"
 #include "portal/principal.h"
 
-#define ACCESS_TOKEN_COLUMNS(alias)                                                          \
-    alias ".id AS token_id, "                                                                \
-    "portal.time_text(" alias ".created_at) AS token_created_at, "                           \
-    "portal.time_text(" alias ".modified_at) AS token_modified_at, "                         \
-    alias ".workspace_id AS token_workspace_id, to_json(" alias ".scopes) AS token_scopes, " \
-    alias ".comment AS token_comment, "                                                      \
-    "portal.time_text(" alias ".expires_at) AS token_expires_at, "                           \
-    "portal.time_text(" alias ".last_used_at) AS token_last_used_at, "                       \
-    "portal.time_text(" alias ".revoked_at) AS token_revoked_at"
-
 namespace portal {
 namespace {
 
@@ -22,28 +12,107 @@ using http::Json;
 using io::Parameters;
 using io::Statement;
 
+//   $1 workspace  $2 hash  $3 secret id  $4 scopes  $5 comment  $6 seconds to live  $7 id  $8 the
+//   token encrypted $9 who  $10 path  $11 Idempotency-Key  $12 payload hash
 constexpr Statement create_statement{"access_token_create", R"(
-INSERT INTO portal.workspace_access_tokens AS t
-       (workspace_id, token_hash, secret_id, scopes, comment, expires_at)
-VALUES ($1::uuid, $2::text, $3::text, $4::text[], $5::text,
-        date_trunc('second', now()) + make_interval(secs => $6::bigint))
-RETURNING )" ACCESS_TOKEN_COLUMNS("t")};
+WITH maker AS (
+    SELECT * FROM portal.workspace_access_tokens WHERE workspace_id = $1::uuid AND id = $9::uuid AND revoked_at IS NULL
+), wanted AS (
+    SELECT date_trunc('second', now()) + make_interval(secs => $6::bigint) AS expires_at
+), judged AS MATERIALIZED (
+    SELECT w.expires_at, CASE )" PORTAL_TOKEN_VERDICT("$9", "maker", "$4::text[]",
+                                                            "w.expires_at") R"(ELSE 'ok' END
+           AS verdict
+      FROM wanted w
+      LEFT JOIN maker ON true
+), making AS MATERIALIZED (
+    SELECT $7::uuid AS resource_id, $8::text AS token_ciphertext, 201 AS status,
+           coalesce(expires_at, 'infinity') AS expires_at
+      FROM judged
+     WHERE verdict = 'ok'
+), claim AS (
+)" PORTAL_CLAIM_KEY("$1", "$9", "$10", "$11", "$12", "making") R"(
+), made AS (
+    INSERT INTO portal.workspace_access_tokens
+           (id, workspace_id, token_hash, secret_id, scopes, comment, expires_at)
+    SELECT $7, $1, $2::text, $3::text, $4, $5::text, expires_at
+      FROM judged
+     WHERE verdict = 'ok' AND ($11 IS NULL OR EXISTS (SELECT FROM claim))
+    RETURNING *
+)
+SELECT j.verdict, )" PORTAL_ACCESS_TOKEN_COLUMNS("t") R"(
+  FROM judged j
+  LEFT JOIN made t ON true)"};
+
+// The token a key made, as long as it lives.  $1 workspace  $2 who  $3 path  $4 key
+constexpr Statement replay_statement{"access_token_replay", R"(
+SELECT k.payload_hash, k.token_ciphertext, )" PORTAL_ACCESS_TOKEN_COLUMNS("t") R"(
+  FROM portal.idempotency_keys k
+  LEFT JOIN portal.workspace_access_tokens t
+    ON t.workspace_id = k.workspace_id AND t.id = k.resource_id AND t.revoked_at IS NULL
+ WHERE k.workspace_id = $1::uuid AND k.principal_id = $2::uuid AND k.method = 'POST' AND k.path = $3::text
+   AND k.key = $4::text AND k.expires_at > now())",
+                                     io::Lane::main, io::Retry::read};
 
 constexpr Statement list_statement{
     "access_token_list",
-    PORTAL_PAGE("SELECT * FROM portal.workspace_access_tokens WHERE workspace_id = $3::uuid "
-                "AND ($4::boolean OR (revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())))",
-                "created_at DESC, id", ACCESS_TOKEN_COLUMNS("r")),
+    PORTAL_PAGE(
+        "SELECT * FROM portal.workspace_access_tokens WHERE workspace_id = $3::uuid "
+        "AND ($4::boolean OR (revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())))",
+        "created_at DESC, id", PORTAL_ACCESS_TOKEN_COLUMNS("r")),
     io::Lane::main, io::Retry::read, 5000};
-
-constexpr Statement revoke_statement{"access_token_revoke", R"(
-UPDATE portal.workspace_access_tokens AS t
-   SET revoked_at = coalesce(t.revoked_at, now())
- WHERE t.workspace_id = $1::uuid AND t.id = $2::uuid
-RETURNING )" ACCESS_TOKEN_COLUMNS("t")};
 
 constexpr std::size_t max_comment = 256;
 constexpr std::int64_t longest_life = std::int64_t(100) * 366 * 86400;
+
+bool grantable(std::string_view name) {
+    std::optional<Scope> scope = parse_scope(name);
+    return scope && std::ranges::find(all_scopes(), *scope) != all_scopes().end();
+}
+
+http::Problem unknown_scope(std::size_t at, const Json& sent) {
+    std::vector<std::string_view> names;
+    for (Scope scope : all_scopes()) {
+        names.push_back(scope_name(scope));
+    }
+    return http::enum_problem({"body", "scopes", std::to_string(at)}, names, sent);
+}
+
+// A list of scopes, each counted once.
+std::vector<std::string> scopes_field(http::Fields& fields, bool required) {
+    std::vector<std::string> scopes;
+    Json sent = fields.value("scopes");
+    if (!sent.present() && !required) {
+        return scopes;
+    }
+    if (!sent.present()) {
+        http::Problem problem;
+        problem.type = "missing";
+        problem.loc = {"body", "scopes"};
+        problem.msg = "Field required";
+        problem.input = fields.all();
+        fields.add(std::move(problem));
+    } else if (!sent.is_array()) {
+        fields.problem("scopes", "list_type", "Input should be a valid list");
+    } else if (sent.size() == 0) {
+        fields.refuse("scopes", "A token needs at least one scope.");
+    }
+    for (std::size_t at = 0; sent.is_array() && at < sent.size(); ++at) {
+        std::string scope(sent[at].text());
+        if (!grantable(scope)) {
+            fields.add(unknown_scope(at, sent[at]));
+        } else if (std::ranges::find(scopes, scope) == scopes.end()) {
+            scopes.push_back(std::move(scope));
+        }
+    }
+    return scopes;
+}
+
+std::optional<std::int64_t> life_field(http::Fields& fields) {
+    return fields.integer("expires_in", {.min = 1, .max = longest_life, .nullable = true});
+}
+
+}  // namespace
 
 Json access_token_json(const io::Row& row) {
     return Json::object({
@@ -59,50 +128,42 @@ Json access_token_json(const io::Row& row) {
     });
 }
 
-bool known_scope(const std::string& name) {
-    std::optional<Scope> scope = parse_scope(name);
-    if (!scope) {
-        return false;
-    }
-    for (Scope grantable : all_scopes()) {
-        if (grantable == *scope) {
-            return true;
-        }
-    }
-    return false;
-}
-
-std::string scope_sentence() {
-    std::string list;
-    for (Scope scope : all_scopes()) {
-        list += (list.empty() ? "" : ", ") + std::string(scope_name(scope));
-    }
-    return "Unknown scope. Scopes are: " + list + ".";
-}
-
-}  // namespace
-
-AccessTokenInput AccessTokenInput::parse(Json body) {
+AccessTokenInput AccessTokenInput::parse(Json body, bool by_operator) {
     http::Fields fields(std::move(body));
     AccessTokenInput input;
-    input.comment = fields.string("comment", {.max = max_comment, .nullable = true}).value_or("");
-    Json scopes = fields.value("scopes");
-    if (!scopes.is_array() || scopes.size() == 0) {
-        fields.refuse("scopes", "A token needs at least one scope.");
-    }
-    for (std::size_t at = 0; scopes.is_array() && at < scopes.size(); ++at) {
-        std::string scope(scopes[at].text());
-        if (!known_scope(scope)) {
-            fields.refuse("scopes", scope_sentence());
-            break;
-        }
-        if (std::find(input.scopes.begin(), input.scopes.end(), scope) == input.scopes.end()) {
-            input.scopes.push_back(std::move(scope));
-        }
-    }
-    input.expires_in = fields.integer("expires_in", {.min = 1, .max = longest_life, .nullable = true});
+    input.comment =
+        fields
+            .string("comment",
+                    {.max = max_comment, .required = !by_operator, .nullable = by_operator})
+            .value_or("");
+    input.scopes = scopes_field(fields, true);
+    input.expires_in = life_field(fields);
     fields.done();
     return input;
+}
+
+AccessTokenChange AccessTokenChange::parse(Json body) {
+    http::Fields fields(std::move(body));
+    AccessTokenChange change;
+    change.members = Json::object();
+    std::optional<std::string> comment =
+        fields.string("comment", {.max = max_comment, .nullable = true});
+    if (fields.given("comment")) {
+        change.members.set("comment", comment.value_or(""));
+    }
+    Json scopes = Json::array();
+    for (const std::string& scope : scopes_field(fields, false)) {
+        scopes.push(scope);
+    }
+    if (fields.given("scopes")) {
+        change.members.set("scopes", scopes);
+    }
+    std::optional<std::int64_t> life = life_field(fields);
+    if (fields.given("expires_in")) {
+        change.members.set("expires_in", life);
+    }
+    fields.done();
+    return change;
 }
 
 Json NewAccessToken::json() const {
@@ -112,15 +173,43 @@ Json NewAccessToken::json() const {
 }
 
 io::Task<NewAccessToken> create_access_token(io::Postgres& db, const Secrets& secrets,
-                                             std::string workspace_id, AccessTokenInput input) {
-    NewAccessToken made;
-    made.token = secrets.make_token(Kind::workspace);
-    TokenHash hash = secrets.hash(made.token);
-    Parameters parameters(workspace_id, hex(hash.digest), hash.secret_id, input.scopes, input.comment,
-                          input.expires_in);
-    io::Rows rows = co_await db.query(create_statement, std::move(parameters));
-    made.row = access_token_json(rows.front());
-    co_return made;
+                                             std::string workspace_id, AccessTokenInput input,
+                                             KeyClaim claim) {
+    const bool keyed = claim.key.given();
+    for (int attempt = 0; attempt < 2; ++attempt) {
+        NewAccessToken made;
+        made.token = secrets.make_token(Kind::workspace);
+        const TokenHash hash = secrets.hash(made.token);
+        const std::string id = Uuid::random().text();
+        std::optional<std::string> ciphertext;  // only where a key may ask for it again
+        if (keyed) {
+            ciphertext = secrets.encrypt(made.token, id);
+        }
+        Parameters parameters(workspace_id, hex(hash.digest), hash.secret_id, input.scopes,
+                              input.comment, input.expires_in, id, ciphertext);
+        claim.add_to(parameters);
+        io::Rows rows =
+            co_await query_once_more(db, create_statement, std::move(parameters), keyed);
+        require_token_verdict(rows.front().text("verdict"));
+        if (!rows.front().null("token_id")) {
+            made.row = access_token_json(rows.front());
+            co_return made;
+        }
+        Parameters which(workspace_id, claim.principal, claim.key.path, claim.key.key);
+        io::Rows kept = co_await db.query(replay_statement, std::move(which));
+        if (kept.empty()) {
+            continue;  // its token was revoked just now: the key is free
+        }
+        require_same_payload(claim.key, kept.front().text("payload_hash"));
+        std::optional<std::string> token =
+            secrets.decrypt(kept.front().text("token_ciphertext"), kept.front().text("token_id"));
+        if (token) {
+            made.token = std::move(*token);
+            made.row = access_token_json(kept.front());
+            co_return made;
+        }
+    }
+    throw still_running();
 }
 
 io::Task<Page> list_access_tokens(io::Postgres& db, std::string workspace_id, bool with_dead,
@@ -128,18 +217,6 @@ io::Task<Page> list_access_tokens(io::Postgres& db, std::string workspace_id, bo
     Parameters parameters(request.per_page(), request.offset(), workspace_id, with_dead);
     io::Rows rows = co_await db.query(list_statement, std::move(parameters));
     co_return page_of(rows, request, access_token_json);
-}
-
-io::Task<Json> revoke_access_token(io::Postgres& db, std::string workspace_id, std::string id) {
-    if (!Uuid::parse(id)) {
-        throw http::resource_not_found();
-    }
-    Parameters parameters(workspace_id, id);
-    io::Rows rows = co_await db.query(revoke_statement, std::move(parameters));
-    if (rows.empty()) {
-        throw http::resource_not_found();
-    }
-    co_return access_token_json(rows.front());
 }
 
 }  // namespace portal

@@ -22,7 +22,11 @@ using io::Parameters;
 using io::Statement;
 
 // Looks before it inserts, and does nothing where somebody was faster: the violation of a unique index would write the
-// address into the server's log.
+// address into the server's log. A key claimed in vain is let go by starting over.
+//
+//   $1 workspace  $2 external id  $3 e-mail  $4 name  $5 type  $6 billing address  $7 metadata
+//   $8 to $10 the owner's external id, e-mail and name  $11 id
+//   $12 principal  $13 path  $14 Idempotency-Key  $15 payload hash
 constexpr Statement create_statement{"customer_create", R"(
 WITH taken AS (
     SELECT coalesce(bool_or(lower(email COLLATE "C") = lower($3::text COLLATE "C")), false) AS email,
@@ -30,11 +34,17 @@ WITH taken AS (
       FROM portal.customers
      WHERE workspace_id = $1::uuid AND deleted_at IS NULL
        AND (lower(email COLLATE "C") = lower($3 COLLATE "C") OR external_id = $2)
-), customer AS (
-    INSERT INTO portal.customers (workspace_id, external_id, email, name, type, billing_address, metadata)
-    SELECT $1, $2, $3, $4::text, coalesce($5::text, 'individual'), $6::jsonb, coalesce($7::jsonb, '{}')
+), making AS MATERIALIZED (
+    SELECT $11::uuid AS resource_id, NULL::text AS token_ciphertext, 201 AS status, 'infinity'::timestamptz AS expires_at
       FROM taken
      WHERE NOT taken.email AND NOT taken.external_id
+), claim AS (
+)" PORTAL_CLAIM_KEY("$1", "$12", "$13", "$14", "$15", "making") R"(
+), customer AS (
+    INSERT INTO portal.customers (id, workspace_id, external_id, email, name, type, billing_address, metadata)
+    SELECT resource_id, $1, $2, $3, $4::text, coalesce($5::text, 'individual'), $6::jsonb, coalesce($7::jsonb, '{}')
+      FROM making
+     WHERE $14 IS NULL OR EXISTS (SELECT FROM claim)
     ON CONFLICT DO NOTHING
     RETURNING *
 ), owner AS (
@@ -45,8 +55,9 @@ WITH taken AS (
      WHERE (w.feature_settings->>'member_model_enabled')::boolean
     RETURNING *
 )
-SELECT taken.email AS email_taken, taken.external_id AS external_id_taken, )" PORTAL_CUSTOMER_COLUMNS("c") ", "
-    PORTAL_MEMBER_COLUMNS("m") R"(
+SELECT taken.email AS email_taken, taken.external_id AS external_id_taken,
+       CASE WHEN c.id IS NULL AND EXISTS (SELECT FROM claim) THEN portal.try_again() END AS again,
+       )" PORTAL_CUSTOMER_COLUMNS("c") ", " PORTAL_MEMBER_COLUMNS("m") R"(
   FROM taken
   LEFT JOIN customer c ON true
   LEFT JOIN owner m ON true)"};
@@ -90,19 +101,6 @@ std::optional<std::string> stored(const Json& json) {
         return std::nullopt;
     }
     return json.dump();
-}
-
-// A customer and its members, of rows that repeat the customer beside each.
-Json with_members(const io::Rows& rows) {
-    Json customer = customer_json(rows.front());
-    Json members = Json::array();
-    for (int index = 0; index < rows.size(); ++index) {
-        if (!rows[index].null("member_id")) {
-            members.push(member_json(rows[index]));
-        }
-    }
-    customer.set("members", members);
-    return customer;
 }
 
 // Its problems are noted at body.owner.<member>.
@@ -176,6 +174,28 @@ Json customer_json(const io::Row& row) {
     });
 }
 
+Json customer_with_members(const io::Rows& rows) {
+    Json customer = customer_json(rows.front());
+    Json members = Json::array();
+    for (int index = 0; index < rows.size(); ++index) {
+        if (!rows[index].null("member_id")) {
+            members.push(member_json(rows[index]));
+        }
+    }
+    customer.set("members", members);
+    return customer;
+}
+
+Json metadata_field(http::Fields& fields) {
+    Json metadata = fields.value("metadata");
+    if (metadata.is_object() && metadata.size() > max_metadata) {
+        fields.refuse("metadata", "Metadata has at most 50 keys.");
+    } else if (metadata.present() && !metadata.is_null() && !metadata.is_object()) {
+        fields.problem("metadata", "dict_type", "Input should be a valid dictionary");
+    }
+    return metadata;
+}
+
 CustomerInput CustomerInput::parse(Json body) {
     http::Fields fields(std::move(body));
     CustomerInput input;
@@ -184,17 +204,12 @@ CustomerInput CustomerInput::parse(Json body) {
     input.name = fields.string("name", {.max = max_text, .nullable = true});
     input.type = fields.choice("type", {"individual", "team"}, {.nullable = true});
     input.billing_address = billing_address_field(fields);
-    Json metadata = fields.value("metadata");
-    if (metadata.is_object() && metadata.size() > max_metadata) {
-        fields.refuse("metadata", "Metadata has at most 50 keys.");
-    } else if (metadata.present() && !metadata.is_null() && !metadata.is_object()) {
-        fields.refuse("metadata", "Input should be a valid dictionary");
-    }
-    input.metadata = metadata;
+    input.metadata = metadata_field(fields);
     if (Json owner = fields.value("owner"); owner.is_object()) {
         input.owner = parse_owner(owner, fields);
     } else if (owner.present() && !owner.is_null()) {
-        fields.refuse("owner", "Input should be a valid dictionary");
+        fields.problem("owner", "model_attributes_type",
+                       "Input should be a valid dictionary or object to extract fields from");
     }
     fields.done();
     return input;
@@ -210,19 +225,28 @@ CustomerReference CustomerReference::any(const std::string& text) {
     return which;
 }
 
-io::Task<Json> create_customer(io::Postgres& db, std::string workspace_id, CustomerInput input) {
+io::Task<Json> create_customer(io::Postgres& db, std::string workspace_id, CustomerInput input, KeyClaim claim) {
     for (int attempt = 0; attempt < 2; ++attempt) {
         Parameters parameters(workspace_id, input.external_id, input.email, input.name, input.type,
                               stored(input.billing_address), stored(input.metadata), input.owner.external_id,
-                              input.owner.email, input.owner.name);
-        io::Rows rows = co_await db.query(create_statement, std::move(parameters));
+                              input.owner.email, input.owner.name, Uuid::random().text());
+        claim.add_to(parameters);
+        io::Rows rows = co_await query_once_more(db, create_statement, std::move(parameters), claim.key.given());
         if (!rows.front().null("customer_id")) {
-            co_return with_members(rows);
+            co_return customer_with_members(rows);
+        }
+        std::optional<Uuid> earlier = co_await claimed_resource(db, workspace_id, claim);
+        if (earlier) {
+            Parameters which(workspace_id, earlier->text(), nullptr, nullptr);
+            io::Rows kept = co_await db.query(find_statement, std::move(which));
+            if (!kept.empty()) {
+                co_return customer_with_members(kept);
+            }
         }
         // neither made nor taken: somebody was faster, and is seen the second time
         refuse_taken(rows.front(), input);
     }
-    throw http::unavailable(1);
+    throw claim.key.given() ? still_running() : http::unavailable(1);
 }
 
 io::Task<Json> find_customer(io::Postgres& db, std::string workspace_id, CustomerReference which) {
@@ -231,7 +255,7 @@ io::Task<Json> find_customer(io::Postgres& db, std::string workspace_id, Custome
     if (rows.empty()) {
         throw http::resource_not_found();
     }
-    co_return with_members(rows);
+    co_return customer_with_members(rows);
 }
 
 io::Task<Page> list_customers(io::Postgres& db, std::string workspace_id, CustomerFilter filter,

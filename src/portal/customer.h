@@ -6,8 +6,10 @@
 #include <string_view>
 
 #include "http/json.h"
+#include "http/validation.h"
 #include "io/postgres.h"
 #include "io/task.h"
+#include "portal/idempotency.h"
 #include "portal/page.h"
 
 // What customer_json() reads, of the customers row called `alias`, for any statement's select list. Every column is
@@ -61,12 +63,38 @@ struct CustomerReference {
     static CustomerReference any(const std::string& text);
 };
 
+// What is absent stays; null removes what may be missing; metadata is replaced as a whole.
+struct CustomerChange {
+    http::Json members;   // checked, by column
+
+    // {email, external_id, name, type, billing_address, metadata}, and for operators `blocked`.
+    static CustomerChange parse(http::Json body, bool by_operator);
+};
+
 // Each answers the customer object and its living `members`.
-io::Task<http::Json> create_customer(io::Postgres& db, std::string workspace_id, CustomerInput input);
+io::Task<http::Json> create_customer(io::Postgres& db, std::string workspace_id, CustomerInput input,
+                                     KeyClaim claim = {});
 // Throws 404.
 io::Task<http::Json> find_customer(io::Postgres& db, std::string workspace_id, CustomerReference which);
 // Sorted by email, name, created_at (default -created_at).
 io::Task<Page> list_customers(io::Postgres& db, std::string workspace_id, CustomerFilter filter,
                               PageRequest request);
+// Throws 404, or a 422 with every rule that is broken.
+io::Task<http::Json> change_customer(io::Postgres& db, std::string workspace_id, CustomerReference which,
+                                     CustomerChange change);
+// Ends its sessions and its members. With `anonymize` its personal data is wiped wherever it went, of a customer that
+// was deleted before, too. Answers its id; throws 404.
+io::Task<Uuid> delete_customer(io::Postgres& db, std::string workspace_id, CustomerReference which, bool anonymize);
+// The body of GET /api/customers/{id}/export: everything held about it (customer_export.cpp tells its shape). Begins
+// after the record `after`, 0 for the first. Throws 404.
+io::Task<std::string> export_customer(io::Postgres& db, std::string workspace_id, CustomerReference which,
+                                      std::int64_t after);
+
+// ---- for the rules of customers
+
+// The object and its `members`, of rows with PORTAL_CUSTOMER_COLUMNS that repeat the customer beside each member.
+http::Json customer_with_members(const io::Rows& rows);
+// {"metadata": {…}} of a body, checked; absent or null where it is that.
+http::Json metadata_field(http::Fields& fields);
 
 }  // namespace portal

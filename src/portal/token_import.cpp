@@ -232,7 +232,7 @@ void TokenImport::read_access_token(http::Fields& fields, Json& row) const {
     body.set("comment",
              fields.given("comment") ? fields.value("comment") : Json(defaults_.comment));
     body.set("scopes", fields.given("scopes") ? fields.value("scopes") : list_of(defaults_.scopes));
-    AccessTokenInput input = AccessTokenInput::parse(std::move(body));
+    AccessTokenInput input = AccessTokenInput::parse(std::move(body), true);
     row.set("comment", input.comment).set("scopes", list_of(input.scopes));
 }
 

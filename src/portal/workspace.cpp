@@ -88,9 +88,19 @@ std::optional<bool> member_model_of(http::Fields& fields) {
     if (!features.present() || features.is_null()) {
         return std::nullopt;
     }
+    if (!features.is_object()) {
+        fields.problem("feature_settings", "model_attributes_type",
+                       "Input should be a valid dictionary or object to extract fields from");
+        return std::nullopt;
+    }
     Json enabled = features["member_model_enabled"];
-    if (!features.is_object() || (enabled.present() && !enabled.is_boolean())) {
-        fields.refuse("feature_settings", "Input should be {\"member_model_enabled\": true or false}");
+    if (enabled.present() && !enabled.is_boolean()) {
+        http::Problem problem;
+        problem.type = "bool_type";
+        problem.loc = {"body", "feature_settings", "member_model_enabled"};
+        problem.msg = "Input should be a valid boolean";
+        problem.input = enabled;
+        fields.add(std::move(problem));
         return std::nullopt;
     }
     return enabled.present() ? std::optional<bool>(enabled.boolean()) : std::nullopt;
@@ -112,7 +122,7 @@ void take_return_hosts(http::Fields& fields, Json& members) {
         return;
     }
     Json hosts = Json::array();
-    bool fine = sent.is_array();
+    bool fine = sent.is_array() || sent.is_null();   // null: none, any host will do
     for (std::size_t at = 0; fine && at < sent.size(); ++at) {
         std::optional<std::string> host = host_of(sent[at]);
         fine = host.has_value();
@@ -185,8 +195,11 @@ WorkspaceChange WorkspaceChange::parse(Json body, bool by_operator) {
     take(fields, change.members, "share_url", fields.url("share_url", {.nullable = true}));
     take_return_hosts(fields, change.members);
     Json settings = fields.value("customer_portal_settings");
+    if (settings.is_null()) {
+        settings = Json::object();
+    }
     if (settings.present() && !settings.is_object()) {
-        fields.refuse("customer_portal_settings", "Input should be a valid dictionary");
+        fields.problem("customer_portal_settings", "dict_type", "Input should be a valid dictionary");
     } else if (settings.present()) {
         change.members.set("customer_portal_settings", settings);
     }

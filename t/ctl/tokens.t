@@ -27,8 +27,8 @@ is($t->value("SELECT extract(epoch FROM expires_at - date_trunc('second', create
     $brief->{id}), '7200.000000', '--expires-in');
 like($brief->{expires_at}, qr/:\d\dZ$/, 'in whole seconds');
 
-for my $case ([1, qr/scopes: Unknown scope\. Scopes are: customer_sessions:write, /, '--scope', 'nonsense:read'],
-    [1, qr/scopes: Unknown scope/, '--scope', 'customer_portal:write'], [2, qr/--scope/],
+for my $case ([1, qr/scopes\.0: Input should be 'customer_sessions:write', /, '--scope', 'nonsense:read'],
+    [1, qr/scopes\.0: Input should be /, '--scope', 'customer_portal:write'], [2, qr/--scope/],
     [1, qr/comment: String should have at most 256/, '--scope', 'customers:read', '--comment', 'x' x 257],
     [1, qr/expires_in: /, '--scope', 'customers:read', '--expires-in', '0'],
     [2, qr/--expires-in: is to be like/, '--scope', 'customers:read', '--expires-in', '-1'],

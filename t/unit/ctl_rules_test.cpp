@@ -77,7 +77,7 @@ TEST(Workspace, ChangesOnlyWhatIsNamed) {
 
 TEST(AccessToken, ScopesAreKnownAndNotRepeated) {
     auto input = AccessTokenInput::parse(Json::parse(
-        R"({"scopes":["customers:read","customers:read","client_portal:write"],"expires_in":60})"));
+        R"({"comment":"","scopes":["customers:read","customers:read","client_portal:write"],"expires_in":60})"));
     EXPECT_EQ(input.scopes, (std::vector<std::string>{"customers:read", "client_portal:write"}));
     EXPECT_EQ(input.expires_in, 60);
     for (const char* body : {"{}", R"({"scopes":[]})", R"({"scopes":["x"]})", R"({"scopes":[1]})", R"({"scopes":"x"})",
