@@ -1,22 +1,18 @@
 #include "cookie.h"
 
 #include "exchange.h"
+#include "portal/portal_cookie.h"
 #include "worker.h"
 
 
-/* "__Host-" needs https, which the base URL decides, not the connection */
-
-static std::string_view
-ngx_portal_cookie_prefix()
+static const portal::Settings &
+ngx_portal_settings()
 {
-    const auto  &settings = ngx_portal_this_worker->services.settings;
-
-    return settings.base_url.starts_with("https:") ? "__Host-portal_"
-                                                   : "portal_";
+    return ngx_portal_this_worker->services.settings;
 }
 
 
-/* calls each with every "name=value" of the request's Cookie headers */
+/* calls each with name and value of every cookie of the request */
 
 template <class F>
 static void
@@ -28,22 +24,7 @@ ngx_portal_each_cookie(ngx_http_request_t *r, F each)
     h = static_cast<ngx_table_elt_t **>(r->headers_in.cookies.elts);
 
     for (i = 0; i < r->headers_in.cookies.nelts; i++) {
-        std::string_view  rest = ngx_portal_view(h[i]->value);
-
-        while (!rest.empty()) {
-            size_t            end = rest.find(';');
-            std::string_view  pair = rest.substr(0, end);
-
-            rest.remove_prefix(end == rest.npos ? rest.size() : end + 1);
-
-            while (pair.starts_with(' ')) {
-                pair.remove_prefix(1);
-            }
-
-            if (!pair.empty()) {
-                each(pair);
-            }
-        }
+        portal::each_cookie(ngx_portal_view(h[i]->value), each);
     }
 }
 
@@ -51,30 +32,18 @@ ngx_portal_each_cookie(ngx_http_request_t *r, F each)
 std::optional<std::string_view>
 ngx_portal_session_cookie(ngx_http_request_t *r, const ngx_str_t *slug)
 {
-    std::string_view  prefix = ngx_portal_cookie_prefix();
-
     std::optional<std::string_view>  found;
 
-    ngx_portal_each_cookie(r, [&](std::string_view pair) {
-        size_t  equals = pair.find('=');
+    ngx_portal_each_cookie(r, [&](std::string_view name,
+                                  std::string_view value) {
+        auto  cookie = portal::session_cookie(ngx_portal_settings(), name,
+                                              value);
 
-        if (found || equals == pair.npos || !pair.starts_with(prefix)) {
-            return;
-        }
-
-        std::string_view  name = pair.substr(prefix.size(),
-                                             equals - prefix.size());
-
-        if (name == "challenge" || equals + 1 == pair.size()) {
-            return;
-        }
-
-        if (slug == nullptr
-            || (name.size() == slug->len
-                && ngx_strncasecmp(slug->data, ngx_portal_str(name).data,
-                                   slug->len) == 0))
+        if (!found && cookie
+            && (slug == nullptr
+                || portal::same_slug(cookie->slug, ngx_portal_view(*slug))))
         {
-            found = pair.substr(equals + 1);
+            found = cookie->token;
         }
     });
 
@@ -82,36 +51,26 @@ ngx_portal_session_cookie(ngx_http_request_t *r, const ngx_str_t *slug)
 }
 
 
-/* of the base URL: an origin has no path */
-
-static std::string_view
-ngx_portal_own_origin()
+static std::optional<std::string_view>
+ngx_portal_header(ngx_http_request_t *r, std::string_view name)
 {
-    std::string_view  url = ngx_portal_this_worker->services.settings.base_url;
+    const ngx_str_t  *value = ngx_portal_find_header(r, name);
 
-    return url.substr(0, url.find('/', url.find("://") + 3));
+    return value == nullptr ? std::nullopt
+                            : std::optional(ngx_portal_view(*value));
 }
 
 
 bool
 ngx_portal_same_origin(ngx_http_request_t *r)
 {
-    const ngx_str_t  *site, *origin;
-
     if (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)) {
         return true;
     }
 
-    site = ngx_portal_find_header(r, "sec-fetch-site");
-
-    if (site != nullptr) {
-        return ngx_portal_view(*site) == "same-origin";
-    }
-
-    origin = ngx_portal_find_header(r, "origin");
-
-    return origin != nullptr
-           && ngx_portal_view(*origin) == ngx_portal_own_origin();
+    return portal::is_own_page(ngx_portal_settings(),
+                               ngx_portal_header(r, "sec-fetch-site"),
+                               ngx_portal_header(r, "origin"));
 }
 
 
@@ -133,8 +92,9 @@ try
 {
     std::string  kept;
 
-    ngx_portal_each_cookie(r, [&](std::string_view pair) {
-        if (pair.starts_with("__Host-portal_") || pair.starts_with("portal_")) {
+    ngx_portal_each_cookie(r, [&](std::string_view name,
+                                  std::string_view value) {
+        if (portal::is_portal_cookie(name)) {
             return;
         }
 
@@ -142,7 +102,12 @@ try
             kept += "; ";
         }
 
-        kept += pair;
+        /* as it came: the value ends where the pair does */
+
+        kept.append(name.data(), value.data() == nullptr
+                                     ? name.size()
+                                     : value.data() + value.size()
+                                       - name.data());
     });
 
     value->len = kept.size();

@@ -128,7 +128,14 @@ ngx_command_t  ngx_portal_commands[] = {
       NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
       ngx_portal_origins,
       NGX_HTTP_MAIN_CONF_OFFSET,
-      0,
+      offsetof(ngx_portal_main_conf_t, credential_origins),
+      nullptr },
+
+    { ngx_string("portal_frame_ancestors"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_portal_origins,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_portal_main_conf_t, frame_ancestors),
       nullptr },
 
     { ngx_string("portal_logo_root"),
@@ -178,6 +185,13 @@ ngx_command_t  ngx_portal_commands[] = {
       ngx_portal_rate_limit,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
+      nullptr },
+
+    { ngx_string("portal_login_by_address"),
+      anywhere|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_portal_loc_conf_t, login_by_address),
       nullptr },
 
       ngx_null_command
@@ -322,21 +336,25 @@ ngx_portal_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) noexcept
 }
 
 
+/* an array of origins at the command's offset */
+
 static char *
 ngx_portal_origins(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) noexcept
 {
-    auto       *pmcf = static_cast<ngx_portal_main_conf_t *>(conf);
-    auto       *value = static_cast<ngx_str_t *>(cf->args->elts);
-    ngx_str_t  *origin;
-    ngx_uint_t  i;
+    auto          *value = static_cast<ngx_str_t *>(cf->args->elts);
+    ngx_str_t     *origin;
+    ngx_uint_t     i;
+    ngx_array_t  **origins;
 
-    if (pmcf->credential_origins != NGX_CONF_UNSET_PTR) {
+    origins = reinterpret_cast<ngx_array_t **>(static_cast<char *>(conf)
+                                               + cmd->offset);
+
+    if (*origins != NGX_CONF_UNSET_PTR) {
         return const_cast<char *>("is duplicate");
     }
 
-    pmcf->credential_origins = ngx_array_create(cf->pool, cf->args->nelts,
-                                                sizeof(ngx_str_t));
-    if (pmcf->credential_origins == nullptr) {
+    *origins = ngx_array_create(cf->pool, cf->args->nelts, sizeof(ngx_str_t));
+    if (*origins == nullptr) {
         return static_cast<char *>(NGX_CONF_ERROR);
     }
 
@@ -344,13 +362,17 @@ ngx_portal_origins(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) noexcept
         std::string_view  text = ngx_portal_view(value[i]);
         size_t            host = text.find("://");
 
-        if (host == text.npos || text.find('/', host + 3) != text.npos) {
+        /* it becomes part of a header */
+
+        if (host == text.npos || host == 0 || host + 3 == text.size()
+            || text.find('/', host + 3) != text.npos
+            || text.find_first_of(" ;,'\"") != text.npos)
+        {
             return invalid(cf, cmd, &value[i],
                            "an origin like \"https://app.example.com\"");
         }
 
-        origin = static_cast<ngx_str_t *>(
-                     ngx_array_push(pmcf->credential_origins));
+        origin = static_cast<ngx_str_t *>(ngx_array_push(*origins));
         if (origin == nullptr) {
             return static_cast<char *>(NGX_CONF_ERROR);
         }
@@ -369,6 +391,9 @@ known_class(std::string_view name) noexcept
                                           &portal::limits::restricted,
                                           &portal::limits::client_portal,
                                           &portal::limits::standard,
+                                          &portal::limits::code_send,
+                                          &portal::limits::code_mail,
+                                          &portal::limits::code_try,
                                           &portal::limits::invitation_mail,
                                           &portal::limits::member_mail })
     {
@@ -383,7 +408,9 @@ known_class(std::string_view name) noexcept
 
 static constexpr char  classes[] = "\"bad-token\", \"restricted\", "
                                    "\"client-portal\", \"default\", "
-                                   "\"mail\" or \"member-mail\"";
+                                   "\"code-send\", \"code-mail\", "
+                                   "\"code-try\", \"mail\" or "
+                                   "\"member-mail\"";
 
 
 /* the override of a class, made from its default when it is the first */

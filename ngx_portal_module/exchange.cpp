@@ -20,10 +20,11 @@ class exchange_t final : public portal::http::Request,
 public:
     explicit exchange_t(ngx_http_request_t *r);
 
-    ngx_int_t start(portal::api::Groups groups);
+    ngx_int_t start(ngx_portal_loc_conf_t *plcf);
 
     std::optional<std::string_view> header(std::string_view name) const
         override;
+    std::string cookies() const override;
     portal::io::Task<std::string> read_body(std::size_t limit) override;
 
     static void cleanup(void *data) noexcept;
@@ -131,15 +132,27 @@ exchange_t::exchange_t(ngx_http_request_t *r)
 
 
 ngx_int_t
-exchange_t::start(portal::api::Groups groups)
+exchange_t::start(ngx_portal_loc_conf_t *plcf)
 {
-    auto  *worker = ngx_portal_this_worker;
+    auto       *worker = ngx_portal_this_worker;
+    ngx_str_t   slug;
 
     worker->look_at_address(r_->connection);
 
+    login_by_address = plcf->login_by_address;
+
+    if (plcf->workspace != nullptr) {
+
+        if (ngx_http_complex_value(r_, plcf->workspace, &slug) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        workspace = ngx_portal_view(slug);
+    }
+
     task_ = portal::api::dispatch(*this, worker->services,
                                   worker->authenticator, ngx_portal_router(),
-                                  groups);
+                                  plcf->groups);
     task_.start(this);
 
     if (task_.done()) {
@@ -363,6 +376,28 @@ exchange_t::header(std::string_view name) const
     }
 
     return ngx_portal_view(*value);
+}
+
+
+std::string
+exchange_t::cookies() const
+{
+    std::string        all;
+    ngx_uint_t         i;
+    ngx_table_elt_t  **h;
+
+    h = static_cast<ngx_table_elt_t **>(r_->headers_in.cookies.elts);
+
+    for (i = 0; i < r_->headers_in.cookies.nelts; i++) {
+
+        if (!all.empty()) {
+            all += "; ";
+        }
+
+        all += ngx_portal_view(h[i]->value);
+    }
+
+    return all;
 }
 
 
@@ -603,7 +638,7 @@ ngx_portal_api_handler(ngx_http_request_t *r) noexcept try
     cln->data = exchange;
     ctx->exchange = exchange;
 
-    return exchange->start(plcf->groups);
+    return exchange->start(plcf);
 
 } catch (const std::exception &error) {
     ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,

@@ -6,6 +6,8 @@
 
 
 static void ngx_portal_cleanup_product(void *data) noexcept;
+static void ngx_portal_copy_origins(ngx_array_t *array,
+    std::vector<std::string> &origins);
 static ngx_int_t ngx_portal_read_secrets(ngx_conf_t *cf,
     ngx_portal_main_conf_t *pmcf);
 static ngx_int_t ngx_portal_check_base_url(ngx_conf_t *cf, ngx_str_t *url);
@@ -40,6 +42,8 @@ ngx_portal_create_main_conf(ngx_conf_t *cf) noexcept
     pmcf->invite_wait = NGX_CONF_UNSET_MSEC;
     pmcf->credential_origins =
         static_cast<ngx_array_t *>(NGX_CONF_UNSET_PTR);
+    pmcf->frame_ancestors =
+        static_cast<ngx_array_t *>(NGX_CONF_UNSET_PTR);
 
     cln = ngx_pool_cleanup_add(cf->pool, 0);
     if (cln == nullptr) {
@@ -71,8 +75,6 @@ ngx_portal_init_main_conf(ngx_conf_t *cf, void *conf) noexcept try
     auto  *pmcf = static_cast<ngx_portal_main_conf_t *>(conf);
     auto  &product = *pmcf->product;
 
-    ngx_str_t         *origin;
-    ngx_uint_t         i;
     portal::Settings  &settings = product.settings;
 
     ngx_conf_init_value(pmcf->lookup_connections, 1);
@@ -83,6 +85,7 @@ ngx_portal_init_main_conf(ngx_conf_t *cf, void *conf) noexcept try
     ngx_conf_init_size_value(pmcf->body_limit, 64 * 1024);
     ngx_conf_init_msec_value(pmcf->invite_wait, 10000);
     ngx_conf_init_ptr_value(pmcf->credential_origins, nullptr);
+    ngx_conf_init_ptr_value(pmcf->frame_ancestors, nullptr);
 
     if (!pmcf->used) {
         return NGX_CONF_OK;
@@ -151,12 +154,18 @@ ngx_portal_init_main_conf(ngx_conf_t *cf, void *conf) noexcept try
     settings.invite_wait = (std::int64_t) pmcf->invite_wait;
     settings.portal_logo_root = ngx_portal_string(pmcf->logo_root);
 
-    if (pmcf->credential_origins) {
-        origin = static_cast<ngx_str_t *>(pmcf->credential_origins->elts);
-        for (i = 0; i < pmcf->credential_origins->nelts; i++) {
-            settings.credential_origins.push_back(
-                ngx_portal_string(origin[i]));
-        }
+    ngx_portal_copy_origins(pmcf->credential_origins,
+                            settings.credential_origins);
+    ngx_portal_copy_origins(pmcf->frame_ancestors, settings.frame_ancestors);
+
+    if (!settings.frame_ancestors.empty()
+        && !settings.base_url.starts_with("https:"))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"portal_frame_ancestors\" needs an https "
+                           "\"portal_base_url\": browsers keep no other "
+                           "cookie in a frame");
+        return static_cast<char *>(NGX_CONF_ERROR);
     }
 
     return NGX_CONF_OK;
@@ -164,6 +173,24 @@ ngx_portal_init_main_conf(ngx_conf_t *cf, void *conf) noexcept try
 } catch (const std::exception &error) {
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "portal: %s", error.what());
     return static_cast<char *>(NGX_CONF_ERROR);
+}
+
+
+static void
+ngx_portal_copy_origins(ngx_array_t *array, std::vector<std::string> &origins)
+{
+    ngx_str_t   *origin;
+    ngx_uint_t   i;
+
+    if (array == nullptr) {
+        return;
+    }
+
+    origin = static_cast<ngx_str_t *>(array->elts);
+
+    for (i = 0; i < array->nelts; i++) {
+        origins.push_back(ngx_portal_string(origin[i]));
+    }
 }
 
 
@@ -294,6 +321,7 @@ ngx_portal_create_loc_conf(ngx_conf_t *cf) noexcept
 
     plcf->any_workspace = NGX_CONF_UNSET;
     plcf->no_limits = NGX_CONF_UNSET;
+    plcf->login_by_address = NGX_CONF_UNSET;
 
     return plcf;
 }
@@ -324,6 +352,8 @@ ngx_portal_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child) noexcept
         conf->limits = prev->limits;
         conf->no_limits = prev->no_limits;
     }
+
+    ngx_conf_merge_value(conf->login_by_address, prev->login_by_address, 0);
 
     if (conf->kinds != 0 && conf->workspace == nullptr
         && conf->any_workspace != 1)

@@ -50,6 +50,7 @@ struct ngx_portal_main_conf_t {
     ngx_msec_t             invite_wait;
     ngx_array_t           *credential_origins;   /* of ngx_str_t */
     ngx_str_t              logo_root;
+    ngx_array_t           *frame_ancestors;      /* of ngx_str_t */
     ngx_flag_t             used;      /* some location needs the product */
     ngx_portal_product_t  *product;   /* destroyed with the cycle's pool */
 };
@@ -74,6 +75,7 @@ struct ngx_portal_loc_conf_t {
     ngx_flag_t                  any_workspace;
     ngx_array_t                *limits;       /* of ngx_portal_limit_t */
     ngx_flag_t                  no_limits;    /* portal_rate_limit off */
+    ngx_flag_t                  login_by_address;
 };
 
 

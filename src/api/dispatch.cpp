@@ -3,6 +3,7 @@
 #include <iterator>
 #include <optional>
 
+#include "api/cookie_caller.h"
 #include "api/cors.h"
 
 namespace portal::api {
@@ -37,6 +38,8 @@ const Policy& policy_of(LimitClass limit) {
     switch (limit) {
         case LimitClass::client_portal: return limits::client_portal;
         case LimitClass::restricted: return limits::restricted;
+        case LimitClass::code_send: return limits::code_send;
+        case LimitClass::code_try: return limits::code_try;
         case LimitClass::standard: break;
     }
     return limits::standard;
@@ -45,7 +48,7 @@ const Policy& policy_of(LimitClass limit) {
 Limit limit_of(const Call& call, const Route& route) {
     const Policy& policy = policy_of(route.limit);
     const Limiter& limiter = call.portal.limiter;
-    if (call.caller.kind == Kind::none) {
+    if (route.kinds == anyone) {
         return {&policy, limiter.text_key(policy, limiter_address(call.request.client_address))};
     }
     return {&policy, limiter.row_key(policy, call.caller.token_id)};
@@ -81,6 +84,9 @@ io::Task<http::Response> answer(Call& call, Authenticator& authenticator, const 
         throw http::method_not_allowed(match.allow(groups));
     }
     call.parameters = match.parameters;
+    if (call.caller.kind == Kind::none && (route->kinds & portal_session) != 0) {
+        co_await authenticate_by_cookie(call, authenticator);
+    }
     require(*route, call.caller);
     std::vector<Limit> limits(1, limit_of(call, *route));
     Verdict verdict = co_await call.portal.limiter.admit(std::move(limits));

@@ -33,7 +33,8 @@ struct Call {
 };
 
 enum class Body { none, json };
-enum class LimitClass { standard, client_portal, restricted };
+// code_send, code_try and restricted are counted by the client's address, whoever calls.
+enum class LimitClass { standard, client_portal, restricted, code_send, code_try };
 
 // Which principals a route takes, as bits of 1 << Kind.
 constexpr unsigned only(Kind kind) { return 1u << unsigned(kind); }
@@ -63,5 +64,6 @@ std::span<const Route> member_routes();
 std::span<const Route> customer_routes();
 std::span<const Route> access_token_routes();
 std::span<const Route> workspace_routes();
+std::span<const Route> portal_login_routes();
 
 }  // namespace portal::api

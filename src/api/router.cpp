@@ -66,6 +66,7 @@ Router::Router() {
     add(customer_routes());
     add(access_token_routes());
     add(workspace_routes());
+    add(portal_login_routes());
 }
 
 void Router::add(std::span<const Route> routes) {

@@ -19,7 +19,7 @@
     "SELECT o.*, w.slug, CASE WHEN t.contact_id IS NOT NULL THEN 'contact ' || t.contact_id " \
     "WHEN t.company_id IS NOT NULL THEN 'company ' || t.company_id "                          \
     "WHEN o.member_id IS NOT NULL THEN 'member ' || o.member_id END AS addressee "            \
-    "FROM portal.outbox o JOIN portal.workspaces w ON w.id = o.workspace_id "                 \
+    "FROM portal.outbox o LEFT JOIN portal.workspaces w ON w.id = o.workspace_id "            \
     "LEFT JOIN portal.client_portal_tokens t ON t.workspace_id = o.workspace_id AND t.id = o.token_id "
 // clang-format on
 
@@ -33,7 +33,8 @@ using io::Statement;
 constexpr Statement queue_statement{
     "ctl_mail_queue",
     PORTAL_PAGE(MAIL_ROWS
-                "WHERE ($3::uuid IS NULL OR o.workspace_id = $3) AND o.state = ANY ($4::text[])",
+                "WHERE ($3::uuid IS NULL OR o.workspace_id = $3) AND o.state = ANY ($4::text[]) "
+                "AND NOT o.unsent",
                 "created_at DESC, id", MAIL_COLUMNS("r")),
     io::Lane::main, io::Retry::read, 5000};
 
@@ -72,7 +73,7 @@ Json mail_json(const io::Row& row) {
     return Json::object({
         {"id", row.text("mail_id")},
         {"created_at", row.text("mail_created_at")},
-        {"workspace", row.text("mail_workspace")},
+        {"workspace", row.optional("mail_workspace")},
         {"kind", row.text("mail_kind")},
         {"to", row.optional("mail_addressee")},
         {"state", row.text("mail_state")},
@@ -132,6 +133,9 @@ std::string why_not(const io::Row& row) {
     }
     if (state == "sent") {
         return "was sent";
+    }
+    if (row.text("mail_kind") == "login_code") {
+        return "ended with its code; a new one is asked for where one signs in";
     }
     std::string again = row.null("mail_addressee")
                             ? ""

@@ -1,13 +1,15 @@
 // Composer: from an outbox row to the mail of its kind.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "helper/invitation_mail.h"
+#include "helper/login_mail.h"
 #include "helper/member_mail.h"
 
 // The kinds it knows, for SQL: a row of another is left to a helper that does.
-#define PORTAL_MAIL_KINDS "'portal_invitation', 'member_invitation'"
+#define PORTAL_MAIL_KINDS "'portal_invitation', 'member_invitation', 'login_code'"
 
 namespace portal::helper {
 
@@ -18,19 +20,25 @@ class Composer {
     Composer(io::Postgres& db, const Secrets& secrets, const std::string& directory,
              const std::string& base_url, const Mailbox& sender)
         : invitations_(db, secrets, directory, base_url, sender),
-          members_(db, directory, base_url, sender) {}
+          members_(db, directory, base_url, sender),
+          logins_(db, secrets, directory, base_url, sender) {}
 
-    // Throws PostgresUnavailable or PostgresError.
-    io::Task<Composed> compose(const std::string& kind, Uuid outbox_id, Uuid workspace_id) {
-        if (kind == "member_invitation") {
-            return members_.compose(outbox_id, workspace_id);
+    // A login code is of no workspace. Throws PostgresUnavailable or PostgresError.
+    io::Task<Composed> compose(const std::string& kind, Uuid outbox_id,
+                               std::optional<Uuid> workspace_id) {
+        if (kind == "login_code") {
+            return logins_.compose(outbox_id);
         }
-        return invitations_.compose(outbox_id, workspace_id);
+        if (kind == "member_invitation") {
+            return members_.compose(outbox_id, workspace_id.value_or(Uuid{}));
+        }
+        return invitations_.compose(outbox_id, workspace_id.value_or(Uuid{}));
     }
 
   private:
     InvitationMail invitations_;
     MemberMail members_;
+    LoginMail logins_;
 };
 
 }  // namespace portal::helper

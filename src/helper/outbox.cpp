@@ -15,23 +15,32 @@ constexpr std::int64_t poll_interval = 2000;         // ms, in case a notificati
 constexpr std::int64_t waiter_patience = 60000;      // ms
 constexpr std::size_t longest_asked_queue = 10000;
 
-// Due rows nobody is working on become ours. What is not committed is not claimed; what is, runs out by itself.
+// Due rows nobody is working on become ours; those for nobody go. What is not committed is not claimed; what is, runs
+// out by itself. One row at least: how many were due, and perhaps nothing of ours.
 constexpr io::Statement claim_due{"helper_claim_due", R"(
     WITH due AS (
-        SELECT id
+        SELECT id, unsent
         FROM portal.outbox
         WHERE state = 'queued' AND next_attempt_at <= now() AND kind IN ()" PORTAL_MAIL_KINDS R"()
           AND (lease_until IS NULL OR lease_until < now())
         ORDER BY next_attempt_at
         LIMIT $3::integer
-        FOR UPDATE SKIP LOCKED)
-    UPDATE portal.outbox
-    SET lease_owner = $1::uuid,
-        lease_until = now() + $2::bigint * interval '1 ms',
-        attempts = attempts + 1
-    FROM due
-    WHERE outbox.id = due.id
-    RETURNING outbox.id, outbox.workspace_id, outbox.kind, outbox.attempts)",
+        FOR UPDATE SKIP LOCKED),
+    dropped AS (
+        DELETE FROM portal.outbox
+        USING due
+        WHERE outbox.id = due.id AND due.unsent),
+    claimed AS (
+        UPDATE portal.outbox
+        SET lease_owner = $1::uuid,
+            lease_until = now() + $2::bigint * interval '1 ms',
+            attempts = attempts + 1
+        FROM due
+        WHERE outbox.id = due.id AND NOT due.unsent
+        RETURNING outbox.id, outbox.workspace_id, outbox.kind, outbox.attempts)
+    SELECT (SELECT count(*) FROM due) AS due, claimed.*
+    FROM (SELECT 1) AS always
+    LEFT JOIN claimed ON true)",
     io::Lane::main, io::Retry::never, 5000};
 
 // The same for one row asked for, which may have been made leased to us so that no other helper takes it. Once
@@ -42,7 +51,7 @@ constexpr io::Statement claim_one{"helper_claim_one", R"(
         SET lease_owner = $2::uuid,
             lease_until = now() + $3::bigint * interval '1 ms',
             attempts = attempts + 1
-        WHERE id = $1::uuid AND state = 'queued' AND kind IN ()" PORTAL_MAIL_KINDS R"()
+        WHERE id = $1::uuid AND state = 'queued' AND kind IN ()" PORTAL_MAIL_KINDS R"() AND NOT unsent
           AND (lease_until IS NULL OR lease_until < now() OR (lease_owner = $2::uuid AND attempts = 0))
         RETURNING id, workspace_id, attempts)
     SELECT outbox.id, outbox.workspace_id, outbox.kind, claimed.attempts, outbox.state, outbox.reply
@@ -56,7 +65,7 @@ constexpr io::Statement record_sent{"helper_record_sent", R"(
     WITH sent AS (
         UPDATE portal.outbox
         SET state = 'sent', sent_at = now(), reply = $3, lease_owner = NULL, lease_until = NULL
-        WHERE id = $1::uuid AND workspace_id = $2::uuid AND state = 'queued'
+        WHERE id = $1::uuid AND workspace_id IS NOT DISTINCT FROM $2::uuid AND state = 'queued'
         RETURNING workspace_id, token_id)
     INSERT INTO portal.events (workspace_id, type, data)
     SELECT sent.workspace_id, 'client_portal.invitation_sent',
@@ -71,7 +80,7 @@ constexpr io::Statement record_failed{"helper_record_failed", R"(
     WITH failed AS (
         UPDATE portal.outbox
         SET state = 'failed', failed_at = now(), reply = $3, lease_owner = NULL, lease_until = NULL
-        WHERE id = $1::uuid AND workspace_id = $2::uuid AND state = 'queued' AND lease_owner = $4::uuid
+        WHERE id = $1::uuid AND workspace_id IS NOT DISTINCT FROM $2::uuid AND state = 'queued' AND lease_owner = $4::uuid
         RETURNING workspace_id, token_id),
     revoked AS (
         UPDATE portal.client_portal_tokens AS token
@@ -90,7 +99,7 @@ constexpr io::Statement record_failed{"helper_record_failed", R"(
 constexpr io::Statement record_deferred{"helper_record_deferred", R"(
     UPDATE portal.outbox
     SET next_attempt_at = now() + $5::bigint * interval '1 ms', reply = $3, lease_owner = NULL, lease_until = NULL
-    WHERE id = $1::uuid AND workspace_id = $2::uuid AND state = 'queued' AND lease_owner = $4::uuid)",
+    WHERE id = $1::uuid AND workspace_id IS NOT DISTINCT FROM $2::uuid AND state = 'queued' AND lease_owner = $4::uuid)",
     io::Lane::main, io::Retry::never, 5000};
 
 // An attempt that was not finished does not count.
@@ -110,14 +119,17 @@ const char* word(SendOutcome::Result result) {
 
 }  // namespace
 
-std::int64_t retry_delay(std::int64_t attempts) {
-    constexpr std::array<std::int64_t, 6> seconds{10, 30, 120, 600, 1800, 3600};
+std::int64_t retry_delay(std::string_view kind, std::int64_t attempts) {
+    // in seconds; the last of them again and again
+    constexpr std::array<std::int64_t, 6> patient{10, 30, 120, 600, 1800, 3600};
+    constexpr std::array<std::int64_t, 6> urgent{5, 10, 20, 30, 30, 30};
     constexpr std::int64_t last_attempt = 29;   // an hour apart from the sixth on: a day in all
-    if (attempts >= last_attempt) {
+    const bool code = kind == "login_code";
+    if (!code && attempts >= last_attempt) {
         return 0;
     }
-    std::size_t step = std::size_t(std::clamp<std::int64_t>(attempts, 1, seconds.size())) - 1;
-    return seconds[step] * 1000;
+    const std::size_t step = std::size_t(std::clamp<std::int64_t>(attempts, 1, patient.size())) - 1;
+    return (code ? urgent : patient)[step] * 1000;
 }
 
 // One mail in flight, from its claim to its record.
@@ -127,9 +139,17 @@ struct Outbox::Job final : io::Completion {
 
     Outbox& outbox;
     Uuid id;
-    Uuid workspace_id;
+    std::optional<Uuid> workspace_id;   // a login code has none
     std::string kind;
     std::int64_t attempts = 0;
+
+    // Of a row that was claimed.
+    void take(const io::Row& row) {
+        workspace_id = Uuid::parse(row.text("workspace_id"));
+        kind = row.string("kind");
+        attempts = row.integer("attempts");
+    }
+
     io::Task<void> task;
 };
 
@@ -171,9 +191,11 @@ io::Task<bool> Outbox::claim(int most) {
         io::Parameters parameters(options_.helper.text(), options_.lease, most);
         io::Rows rows = co_await db_.query(claim_due, std::move(parameters));
         for (int row = 0; row < rows.size(); ++row) {
-            begin(rows[row]);
+            if (!rows[row].null("id")) {
+                begin(rows[row]);
+            }
         }
-        backlog_ = rows.size() == most;
+        backlog_ = rows.front().integer("due") == most;
         co_return backlog_ && free_slots() > 0;
     } catch (const io::PostgresUnavailable&) {   // the pool logs it
     } catch (const io::PostgresError& error) {
@@ -185,11 +207,8 @@ io::Task<bool> Outbox::claim(int most) {
 
 void Outbox::begin(const io::Row& row) {
     std::optional<Uuid> id = Uuid::parse(row.text("id"));
-    std::optional<Uuid> workspace = Uuid::parse(row.text("workspace_id"));
     Job& job = jobs_.emplace_back(*this, *id);
-    job.workspace_id = *workspace;
-    job.kind = row.string("kind");
-    job.attempts = row.integer("attempts");
+    job.take(row);
     job.task = deliver(job);
     job.task.start(&job);
 }
@@ -226,12 +245,9 @@ io::Task<void> Outbox::deliver_asked(Job& job) {
             co_return;
         }
         io::Row row = rows.front();
-        std::optional<Uuid> workspace = Uuid::parse(row.text("workspace_id"));
         claimed = !row.null("attempts");
         if (claimed) {
-            job.workspace_id = *workspace;
-            job.kind = row.string("kind");
-            job.attempts = row.integer("attempts");
+            job.take(row);
         } else if (row.text("state") == "sent") {
             tell(job.id, {SendOutcome::Result::sent, row.string("reply")});
         } else if (row.text("state") == "failed") {
@@ -250,7 +266,7 @@ io::Task<void> Outbox::deliver_asked(Job& job) {
 io::Task<void> Outbox::deliver(Job& job) {
     std::int64_t begun = loop_.now();
     SendOutcome outcome = co_await attempt(job);
-    std::int64_t delay = retry_delay(job.attempts);
+    std::int64_t delay = retry_delay(job.kind, job.attempts);
     if (outcome.result == SendOutcome::Result::deferred && delay == 0) {
         outcome.result = SendOutcome::Result::refused;
         outcome.reply = clean_reply("given up after a day; last: " + outcome.reply);
@@ -289,7 +305,11 @@ io::Task<SendOutcome> Outbox::attempt(Job& job) {
 // Until it is recorded, however long the database is away: every statement is harmless when repeated.
 io::Task<void> Outbox::record(Job& job, const SendOutcome& outcome) {
     const io::Statement* statement = &record_deferred;
-    io::Parameters known(job.id.text(), job.workspace_id.text(), outcome.reply);
+    std::optional<std::string> workspace;
+    if (job.workspace_id) {
+        workspace = job.workspace_id->text();
+    }
+    io::Parameters known(job.id.text(), workspace, outcome.reply);
     switch (outcome.result) {
         case SendOutcome::Result::sent:
             statement = &record_sent;
@@ -300,7 +320,7 @@ io::Task<void> Outbox::record(Job& job, const SendOutcome& outcome) {
             break;
         case SendOutcome::Result::deferred:
             known.add(options_.helper.text());
-            known.add(retry_delay(job.attempts));
+            known.add(retry_delay(job.kind, job.attempts));
             break;
     }
     std::int64_t wait = 100;

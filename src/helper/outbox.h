@@ -3,7 +3,7 @@
 // The life of a row: queued -> (claimed: leased to one helper, attempt counted, committed) -> sent | failed, or queued
 // again with a later next_attempt_at. A row whose lease has run out is anybody's. A row is recorded as sent only after
 // the mail server's 250, so a crash loses nothing, and only one between that 250 and our commit sends twice, with the
-// same Message-ID.
+// same Message-ID. A row marked `unsent` is for nobody: it is deleted where it would be claimed.
 #pragma once
 
 #include <deque>
@@ -90,7 +90,8 @@ class Outbox {
     std::function<void()> idle_;
 };
 
-// Wait before attempt number `attempts` + 1, in ms; 0: no further attempt, about a day has passed.
-std::int64_t retry_delay(std::int64_t attempts);
+// Wait before attempt number `attempts` + 1, in ms; 0: no further attempt, about a day has passed. Somebody waits for a
+// login code, which is dead when its time is over: it is tried again sooner, and as long as it lives.
+std::int64_t retry_delay(std::string_view kind, std::int64_t attempts);
 
 }  // namespace portal::helper

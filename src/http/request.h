@@ -25,9 +25,13 @@ class Request {
     std::string_view query;           // as sent, without '?'
     std::string_view client_address;  // what realip left, textual; "unix:" for a unix socket peer
     std::string_view request_id;      // 32 hex digits, also in the error log
+    std::string_view workspace;       // slug of the location's portal_workspace; empty: of any
+    bool login_by_address = false;    // portal_login_by_address
 
     // First value of a header, by lower-case name.
     virtual std::optional<std::string_view> header(std::string_view lower_case_name) const = 0;
+    // All Cookie headers (HTTP/2 splits them), joined by "; ".
+    virtual std::string cookies() const { return std::string(header("cookie").value_or("")); }
     // The whole body, once. Throws BodyTooLarge past `limit` bytes, BodyAborted when it never came.
     virtual io::Task<std::string> read_body(std::size_t limit) = 0;
 };

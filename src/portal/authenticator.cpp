@@ -248,7 +248,8 @@ io::Task<void> Authenticator::read(Flight& flight) {
 }
 
 void Authenticator::touch(const Principal& principal) {
-    if (principal.kind != Kind::workspace || touched_.size() >= most_touched) {
+    // a link's uses are counted where it is opened
+    if (principal.kind == Kind::portal || touched_.size() >= most_touched) {
         return;
     }
     if (touched_.empty()) {

@@ -31,6 +31,9 @@ inline constexpr Policy bad_token{"bad-token", 30, 60};
 inline constexpr Policy restricted{"restricted", 60, 60};
 inline constexpr Policy client_portal{"client-portal", 60, 60};
 inline constexpr Policy standard{"default", 500, 60};
+inline constexpr Policy code_send{"code-send", 10, 900, Policy::OnError::deny};   // of an address
+inline constexpr Policy code_mail{"code-mail", 5, 900, Policy::OnError::deny};    // of a workspace and an e-mail
+inline constexpr Policy code_try{"code-try", 10, 900, Policy::OnError::deny};
 inline constexpr Policy invitation_mail{"mail", 5, 3600, Policy::OnError::deny};
 inline constexpr Policy member_mail{"member-mail", 20, 3600, Policy::OnError::deny};
 }  // namespace limits

@@ -24,6 +24,10 @@ constexpr Statement member_sessions{"purge_member_sessions",
 constexpr Statement portal_tokens{"purge_portal_tokens",
                                   PURGE("client_portal_tokens", "least(expires_at, revoked_at)"),
                                   Lane::main, Retry::never, patience};
+// With what is left of their mail.
+constexpr Statement login_challenges{"purge_login_challenges",
+                                     PURGE("login_challenges", "created_at"), Lane::main,
+                                     Retry::never, patience};
 constexpr Statement mail{"purge_mail", R"(
 DELETE FROM portal.outbox
  WHERE id IN (SELECT id FROM portal.outbox
@@ -79,6 +83,8 @@ std::vector<PurgeRule> purge_rules(const HousekeepingConfig& config) {
         {"customer sessions", &customer_sessions, config.sessions},
         {"member sessions", &member_sessions, config.sessions},
         {"portal tokens", &portal_tokens, config.portal_tokens},
+        // They hold addresses as anybody typed them: not a day longer.
+        {"login codes", &login_challenges, 1},
         {"idempotency keys", &idempotency_keys, config.idempotency_keys},
         {"mails", &mail, config.mail},
         {"audit rows", &audit, config.audit},

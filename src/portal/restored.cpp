@@ -13,8 +13,14 @@ WITH customer AS (
     UPDATE portal.member_sessions SET revoked_at = now()
      WHERE revoked_at IS NULL AND expires_at > now()
     RETURNING 1
+), code AS (
+    UPDATE portal.login_challenges SET expires_at = least(expires_at, now()), selection_hash = NULL
+     WHERE (consumed_at IS NULL AND expires_at > now())
+        OR (selection_hash IS NOT NULL AND selection_expires_at > now())
+    RETURNING 1
 )
-SELECT (SELECT count(*) FROM customer) + (SELECT count(*) FROM member) AS sessions, 0 AS codes,
+SELECT (SELECT count(*) FROM customer) + (SELECT count(*) FROM member) AS sessions,
+       (SELECT count(*) FROM code) AS codes,
        pg_notify('portal_changed', 'everything'))",
                                       io::Lane::main, io::Retry::never, 600000};
 

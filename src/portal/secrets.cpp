@@ -364,6 +364,16 @@ Digest Secrets::derive(std::string_view purpose, std::string_view what) const {
     return keys_->keys.front().purposes(tagged, what);
 }
 
+std::vector<Digest> Secrets::derive_all(std::string_view purpose, std::string_view what) const {
+    std::string tagged(purpose);
+    tagged += '\0';
+    std::vector<Digest> digests;
+    for (const auto& key : keys_->keys) {
+        digests.push_back(key.purposes(tagged, what));
+    }
+    return digests;
+}
+
 std::string hex(const Digest& digest) {
     static constexpr char digits[] = "0123456789abcdef";
     std::string text(digest.size() * 2, '\0');

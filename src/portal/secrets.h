@@ -71,6 +71,8 @@ class Secrets {
     Digest limiter_digest(std::string_view what) const noexcept;
     // HMAC under the sign key for a purpose of its own ("otp", "cookie" ...): never collides with token hashes.
     Digest derive(std::string_view purpose, std::string_view what) const;
+    // The same under every accepted key, sign first: what was made under an old one still verifies.
+    std::vector<Digest> derive_all(std::string_view purpose, std::string_view what) const;
 
   private:
     struct Keys;

@@ -13,6 +13,7 @@ struct Settings {
     std::int64_t invite_wait = 10000;           // ms a POST .../invite waits for the mail server
     std::vector<std::string> credential_origins;   // CORS with credentials
     std::string portal_logo_root;               // portal_logo paths lie below it
+    std::vector<std::string> frame_ancestors;   // origins that may embed the portal
 };
 
 }  // namespace portal

@@ -67,9 +67,10 @@ UPDATE portal.workspaces AS w SET
 RETURNING )" WORKSPACE_COLUMNS("w")};
 
 // First parts of paths that are, or may become, the product's own or the site's.
-constexpr std::array<std::string_view, 17> reserved_slugs = {
+constexpr std::array<std::string_view, 18> reserved_slugs = {
     "api", "client-portal", "portal", "portal-assets", "dashboard", "settings", "login", "signup", "oauth2",
-    "admin", "docs", "download", "share", "file-sharing", ".well-known", "metrics", "health"};
+    "admin", "docs", "download", "share", "file-sharing", ".well-known", "metrics", "health",
+    "challenge"};   // the login's own cookie has that name
 
 constexpr std::size_t max_name = 256;
 

@@ -75,7 +75,13 @@ subtest 'restored' => sub {
     my @tokens = map { $t->session($_) } $one, $two, $member;
     my $access = $t->token($ws);
     ok(known($_), 'lives') for @tokens;
-    is_deeply($t->ctl('restored'), { sessions => 3, codes => 0 }, 'of all workspaces');
+    my %challenge = (email => 'nobody@example.com', address_key => 'x', decoy => 0);
+    my ($open, $used, $choice) = map { $t->insert('login_challenges', { %challenge, id => $t->value('SELECT gen_random_uuid()'), @$_ })->{id} }
+        [expires_at => '2100-01-01'], [expires_at => '2100-01-01', consumed_at => '2026-01-01'],
+        [expires_at => '2100-01-01', consumed_at => '2026-01-01', selection_hash => 'a' x 64, selection_expires_at => '2100-01-01'];
+    is_deeply($t->ctl('restored'), { sessions => 3, codes => 2 }, 'of all workspaces');
+    is($t->value('SELECT count(*) FROM portal.login_challenges WHERE (consumed_at IS NULL AND expires_at > now()) OR selection_hash IS NOT NULL'), 0,
+        'no code and no choice is open');
     ok($t->wait_for(sub { !grep { known($_) } @tokens }, 1), 'all are over');
     is_status($t->get('/api/v1/client-portal/config', token => $access), 200, 'access tokens live');
     like(($t->ctl_run('restored'))[1], qr/^Ended 0 sessions and 0 login codes/, 'again');

@@ -31,7 +31,7 @@ subtest 'slugs' => sub {
     refused(qr/slug: String should have at (least 3|most 63) characters/, qw(workspace create), $_) for 'ab', 'a' x 64;
     refused(qr/slug: This slug is reserved\./, qw(workspace create), $_)
         for qw(api client-portal portal portal-assets dashboard settings login signup oauth2 admin docs download share
-        file-sharing metrics health);
+        file-sharing metrics health challenge);
     is($t->ctl(qw(workspace create), 'a' x 63)->{slug}, 'a' x 63, 'the longest');
 };
 

@@ -696,6 +696,18 @@ sub mail_files {
     return @files;
 }
 
+# The login code in the n-th mail to an address (in any case; by default the first), waited for.
+sub login_code {
+    my ($self, $address, $count) = @_;
+    my @codes;
+    $self->wait_for(sub {
+        @codes = map { $_->{text} =~ /^ +([A-Z0-9]{6})\r?$/m } grep { lc $_->{headers}{'x-rcptto'}[0] eq lc $address }
+            map { parse_mail(slurp($_)) } $self->mail_files;
+        @codes >= ($count // 1);
+    }, 10 * $SLOW) or croak "no login code for that address";
+    return $codes[($count // 1) - 1];
+}
+
 # {headers, subject, to, from, text, html, raw} of one message.
 sub parse_mail {
     my ($raw) = @_;
@@ -952,6 +964,7 @@ C<PORTAL_T_LEAVE=1> keep the directory.
 C<start stop restart signal pid workers reload nginx_test> for servers named postgres, redis, smtp, helper, nginx;
 C<ctl ctl_run> portalctl; C<workspace token token_id customer member session contact company insert db value row redis> data;
 C<request get post patch delete raw connect bytes ask at_once read_all parse echo> HTTP; C<mail_mode mails> mail;
+C<login_code> the code of a mail;
 C<apart> runs code in a process of its own;
 C<wait_for write_file log_text tolerate> the rest. C<json_of keys_of is_answer is_status> are exported.
 

@@ -71,7 +71,8 @@ subtest 'good ones' => sub {
         portal_redis => "$good{portal_redis} budget=100ms", portal_token_prefix => 'acme_', portal_stale => '0',
         portal_cache => '10s', portal_body_limit => '128k', portal_invite_wait => '3s',
         portal_cors_credentials => 'https://app.example.com http://localhost:3000', portal_logo_root => $dir,
-        portal_rate_limit_class => ['client-portal 100 60s', 'bad-token 5 1m', 'member-mail 50 1h'],
+        portal_frame_ancestors => 'https://shop.example.com https://*.example.org:8443', portal_login_by_address => 'on',
+        portal_rate_limit_class => ['client-portal 100 60s', 'bad-token 5 1m', 'code-send 20 1h', 'code-mail 3 1h', 'code-try 20 1h', 'member-mail 50 1h'],
         portal_rate_limit_on_error => ['default deny', 'mail allow'],
     }, location(
         'location /api/ { portal_api sessions portal client-portal management; }',
@@ -79,7 +80,8 @@ subtest 'good ones' => sub {
         'location /b/ { portal_auth any; portal_workspace any; portal_rate_limit 5 1s; portal_rate_limit 50 60s name=slow key=address; }',
         'location ~ ^/c/(?<slug>[a-z]+)/ { portal_auth workspace scope=client_portal:read; portal_workspace $slug; }',
         'location /d/ { portal_auth off; portal_rate_limit off; }',
-        'location /e/ { portal_rate_limit 10 1d key=customer name=day on_error=deny; }'));
+        'location /e/ { portal_rate_limit 10 1d key=customer name=day on_error=deny; portal_login_by_address off; }',
+        'portal_login_by_address on;'));
     good('a unix socket of Redis', http(portal_redis => 'unix:/run/redis.sock?db=2'));
     good('base URLs', http(portal_base_url => $_)) for 'http://127.0.0.1:8080', 'http://localhost/', 'http://[::1]:80',
         'https://portal.example.com/below/';
@@ -102,7 +104,7 @@ subtest 'given twice' => sub {
         bad($name, qr/"$name" directive is duplicate/, undef, http => { $name => [($good{$name}) x 2] });
     }
     my %value = (portal_token_prefix => 'a_', portal_stale => '1s', portal_cache => '1s', portal_body_limit => '1k',
-        portal_invite_wait => '1s', portal_cors_credentials => 'https://a.example.com', portal_logo_root => $dir);
+        portal_invite_wait => '1s', portal_frame_ancestors => 'https://a.example.com', portal_login_by_address => 'on', portal_cors_credentials => 'https://a.example.com', portal_logo_root => $dir);
     bad($_, qr/"$_" directive is duplicate/, undef, http => { $_ => [($value{$_}) x 2] }) for sort keys %value;
     bad($_, qr/"\S+" directive is duplicate/, $_, location("location / { portal_workspace any; $_ }")) for
         'portal_workspace any;', 'portal_auth any; portal_auth member;', 'portal_api; portal_api sessions;',
@@ -131,7 +133,10 @@ subtest 'bad values' => sub {
         [portal_invite_wait => 'x', qr/"portal_invite_wait" directive invalid value/],
         [portal_cors_credentials => 'app.example.com', qr/"app\.example\.com".*an origin like/],
         [portal_cors_credentials => 'https://a.example.com/path', qr/an origin like/],
-        [portal_rate_limit_class => 'fast 60 60s', qr/"fast".*"bad-token", "restricted", "client-portal"/],
+        (map { [portal_frame_ancestors => $_, qr/an origin like "https:/] } 'shop.example.com', 'https://a.example.com/path', 'https://',
+            '"https://a.example.com; script-src *"', '"\'self\'"', '://a'),
+        [portal_frame_ancestors => '', @number], [portal_login_by_address => 'maybe', qr/invalid value "maybe".*"on" or "off"/],
+        [portal_rate_limit_class => 'fast 60 60s', qr/"fast".*"bad-token", "restricted", "client-portal", "default", "code-send", "code-mail", "code-try" or "mail"/],
         [portal_rate_limit_class => 'client-portal 0 60s', qr/"0".*1 to 10000000 per 1s to 1d/],
         [portal_rate_limit_class => 'client-portal 60 0', qr/1 to 10000000 per 1s to 1d/],
         [portal_rate_limit_class => 'client-portal many 60s', qr/"many"/],
@@ -153,6 +158,8 @@ subtest 'values that need a second look' => sub {
         ['portal.example.com', qr/is no URL like "https:/], ['https://', qr/is no URL like/],
         ['"https://a b"', qr/is no URL like/], ['https://a.example.com?x=1', qr/is no URL like/],
         ['https://user@a.example.com', qr/is no URL like/], ['ftp://a.example.com', qr/is no URL like/];
+    bad('portal_frame_ancestors over http', qr/"portal_frame_ancestors" needs an https "portal_base_url"/, undef,
+        http => { portal_frame_ancestors => 'https://shop.example.com', portal_base_url => 'http://127.0.0.1:8080' });
     bad("portal_redis $_->[0]", $_->[1], undef, http(portal_redis => $_->[0])) for
         ['rediss://127.0.0.1', qr/"portal_redis": rediss:\/\/ \(TLS\) is not supported; use/],
         ['127.0.0.1:6379', qr/"portal_redis": a Redis URL is redis:/], ['redis://', qr/the host is missing/],

@@ -146,19 +146,26 @@ TEST(Colour, CanBeReadOnIts) {
 }
 
 TEST(Retry, WaitsLongerAndEndsAfterADay) {
-    EXPECT_EQ(retry_delay(1), 10000);
-    EXPECT_EQ(retry_delay(2), 30000);
-    EXPECT_EQ(retry_delay(3), 120000);
-    EXPECT_EQ(retry_delay(4), 600000);
-    EXPECT_EQ(retry_delay(5), 1800000);
-    EXPECT_EQ(retry_delay(6), 3600000);
-    EXPECT_EQ(retry_delay(20), 3600000);
+    EXPECT_EQ(retry_delay("portal_invitation", 1), 10000);
+    EXPECT_EQ(retry_delay("portal_invitation", 2), 30000);
+    EXPECT_EQ(retry_delay("portal_invitation", 3), 120000);
+    EXPECT_EQ(retry_delay("portal_invitation", 4), 600000);
+    EXPECT_EQ(retry_delay("portal_invitation", 5), 1800000);
+    EXPECT_EQ(retry_delay("portal_invitation", 6), 3600000);
+    EXPECT_EQ(retry_delay("portal_invitation", 20), 3600000);
     std::int64_t total = 0;
     std::int64_t attempts = 1;
-    for (; retry_delay(attempts) > 0; ++attempts) {
-        total += retry_delay(attempts);
+    for (; retry_delay("portal_invitation", attempts) > 0; ++attempts) {
+        total += retry_delay("portal_invitation", attempts);
     }
     EXPECT_NEAR(double(total), 24 * 3600e3, 3600e3);
+}
+
+TEST(Retry, OfACodeIsSoonAndEndsWithTheCode) {
+    EXPECT_EQ(retry_delay("login_code", 1), 5000);
+    EXPECT_EQ(retry_delay("login_code", 2), 10000);
+    EXPECT_EQ(retry_delay("login_code", 4), 30000);
+    EXPECT_EQ(retry_delay("login_code", 100), 30000);
 }
 
 class TemplateFiles : public testing::Test {

@@ -1,0 +1,55 @@
+#include "api/cookie_caller.h"
+
+#include "portal/portal_cookie.h"
+
+namespace portal::api {
+namespace {
+
+std::optional<SessionCookie> meant(const http::Request& request, const Settings& settings,
+                                   std::string_view cookies) {
+    const std::string_view wanted =
+        request.header("x-portal-workspace").value_or(request.workspace);
+    std::optional<SessionCookie> found;
+    bool several = false;
+    each_cookie(cookies, [&](std::string_view name, std::string_view value) {
+        auto cookie = session_cookie(settings, name, value);
+        if (!cookie || (!wanted.empty() && !same_slug(cookie->slug, wanted))) {
+            return;
+        }
+        several = several || (found && !same_slug(found->slug, cookie->slug));
+        found = found ? found : cookie;
+    });
+    return several ? std::nullopt : found;
+}
+
+}  // namespace
+
+io::Task<void> authenticate_by_cookie(Call& call, Authenticator& authenticator) {
+    const std::string cookies = call.request.cookies();
+    const std::optional<SessionCookie> cookie = meant(call.request, call.portal.settings, cookies);
+    if (!cookie) {
+        co_return;
+    }
+    Authentication found;
+    if (authenticator.authenticate_now(cookie->token, found.principal)) {
+        found.state = Authentication::State::known;
+    } else {
+        found = co_await authenticator.authenticate(cookie->token, call.request.client_address);
+    }
+    if (found.state == Authentication::State::limited) {
+        found.verdict.add_headers(call.extra_headers);
+        throw http::too_many_requests();
+    }
+    // another's session under this name, and a credential of another workspace than the location's,
+    // count as none
+    const std::string_view workspace = call.request.workspace;
+    if (found.state != Authentication::State::known ||
+        !same_slug(cookie->slug, found.principal.workspace_slug) ||
+        (!workspace.empty() && !same_slug(cookie->slug, workspace))) {
+        co_return;
+    }
+    require_own_page(call.request, call.portal.settings);
+    call.caller = found.principal;
+}
+
+}  // namespace portal::api

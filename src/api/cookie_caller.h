@@ -1,0 +1,15 @@
+// The browser's caller: who a request is by the portal's cookie, where no bearer was sent.
+#pragma once
+
+#include "api/route.h"
+#include "portal/authenticator.h"
+
+namespace portal::api {
+
+// Sets call.caller when one of its cookies is a living session's. Several workspaces' cookies may
+// come: the header X-Portal-Workspace says which is meant, else portal_workspace, else there is
+// only one. A cookie that has run out is as none. Throws 403 NotPermitted for what does not come
+// from our own page.
+io::Task<void> authenticate_by_cookie(Call& call, Authenticator& authenticator);
+
+}  // namespace portal::api

@@ -1,0 +1,101 @@
+#include "helper/login_mail.h"
+
+#include <ctime>
+
+#include "helper/invitation_mail.h"
+#include "portal/login_code.h"
+
+namespace portal::helper {
+
+namespace mustache = kainjow::mustache;
+
+namespace {
+
+// Who fits is looked for anew: the code goes to the address that is stored, never to the one that
+// was typed. Of several that differ in upper and lower case the oldest gets it. `dead` tells why it
+// must not be sent any more.
+constexpr io::Statement find{"helper_login", R"(
+    SELECT outbox.message_id,
+           challenge.id AS challenge_id,
+           ceil(extract(epoch FROM challenge.expires_at - now()) / 60)::bigint AS minutes,
+           fit.email,
+           fit.name,
+           workspace.name AS workspace_name,
+           workspace.mail_from_name,
+           workspace.mail_reply_to,
+           CASE
+               WHEN challenge.consumed_at IS NOT NULL THEN 'the code was used'
+               WHEN challenge.expires_at <= now() THEN 'the code has expired'
+               WHEN challenge.tries >= 5 THEN 'the code was tried too often'
+               WHEN fit.email IS NULL THEN 'the address is nobody''s any more'
+           END AS dead
+    FROM portal.outbox
+    JOIN portal.login_challenges AS challenge ON challenge.id = outbox.challenge_id
+    LEFT JOIN LATERAL (
+        SELECT fits.*, min(workspace_id::text) OVER () = max(workspace_id::text) OVER () AS one_workspace
+        FROM portal.login_fits(challenge.email, challenge.workspace_id, challenge.customer_id) AS fits
+        ORDER BY since, customer_id
+        LIMIT 1) AS fit ON true
+    LEFT JOIN portal.workspaces AS workspace ON workspace.id = fit.workspace_id AND fit.one_workspace
+    WHERE outbox.id = $1::uuid)",
+                             io::Lane::main, io::Retry::read, 5000};
+
+}  // namespace
+
+LoginMail::LoginMail(io::Postgres& db, const Secrets& secrets, const std::string& directory,
+                     std::string base_url, Mailbox sender)
+    : db_(db),
+      secrets_(secrets),
+      templates_(Templates::load(directory, "login_code")),
+      base_url_(std::move(base_url)),
+      sender_(std::move(sender)) {}
+
+io::Task<Composed> LoginMail::compose(Uuid outbox_id) {
+    io::Parameters parameters(outbox_id.text());
+    io::Rows rows = co_await db_.query(find, std::move(parameters));
+    if (rows.empty()) {
+        co_return Unsendable{true, "the challenge is gone"};
+    }
+    co_return render(rows.front());
+}
+
+Composed LoginMail::render(const io::Row& row) {
+    if (!row.null("dead")) {
+        return Unsendable{true, row.string("dead")};
+    }
+    if (!valid_address(row.text("email"))) {
+        return Unsendable{true,
+                          "the email address cannot be used: it needs SMTPUTF8 or is malformed"};
+    }
+    const std::string host = host_of(base_url_);
+    const std::string workspace_name = one_line(row.text("workspace_name"));
+    const std::int64_t minutes = row.integer("minutes");
+
+    mustache::data values;
+    values.set("code",
+               login_code(secrets_, Uuid::parse(row.text("challenge_id")).value_or(Uuid{})));
+    values.set("minutes", std::to_string(minutes) + (minutes == 1 ? " minute" : " minutes"));
+    values.set("has_workspace", !workspace_name.empty());
+    values.set("workspace_name", workspace_name);
+    values.set("host", host);
+    Templates::Rendered rendered = templates_.render(values);
+
+    Message message;
+    message.from = sender_;
+    if (!workspace_name.empty()) {
+        message.from.name =
+            row.null("mail_from_name") ? workspace_name : row.string("mail_from_name");
+    }
+    message.to = {row.string("name"), row.string("email")};
+    if (valid_address(row.text("mail_reply_to"))) {
+        message.reply_to = row.string("mail_reply_to");
+    }
+    message.subject = std::move(rendered.subject);
+    message.text = std::move(rendered.text);
+    message.html = std::move(rendered.html);
+    message.message_id = row.string("message_id") + "@" + host;
+    message.date = std::time(nullptr);
+    return message;
+}
+
+}  // namespace portal::helper
