@@ -57,6 +57,9 @@ struct Route {
 // One table per surface file.
 std::span<const Route> customer_session_routes();
 std::span<const Route> client_portal_routes();
+std::span<const Route> contact_routes();
+std::span<const Route> company_routes();
+std::span<const Route> portal_item_routes();
 std::span<const Route> openapi_routes();
 std::span<const Route> portal_profile_routes();
 std::span<const Route> portal_member_routes();

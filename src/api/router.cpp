@@ -59,6 +59,9 @@ std::string Match::allow(Groups groups) const {
 Router::Router() {
     add(customer_session_routes());
     add(client_portal_routes());
+    add(contact_routes());
+    add(company_routes());
+    add(portal_item_routes());
     add(openapi_routes());
     add(portal_profile_routes());
     add(portal_member_routes());

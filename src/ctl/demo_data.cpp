@@ -84,10 +84,10 @@ class Tenant {
         return session_.run(create_member(session_.db(), id(), MemberInput::parse(body)));
     }
     Json company(Json body) {
-        return session_.run(save_company(session_.db(), id(), CompanyInput::parse(body)));
+        return session_.run(save_company(session_.db(), id(), CompanyInput::parse(body))).row;
     }
     Json contact(Json body) {
-        return session_.run(save_contact(session_.db(), id(), ContactInput::parse(body)));
+        return session_.run(save_contact(session_.db(), id(), ContactInput::parse(body))).row;
     }
 
     // A token with every scope, or null when one was made before: it can be shown only then.

@@ -41,7 +41,8 @@ std::string remedy(const std::string& words) {
 Result checked(PGconn* connection, PGresult* raw) {
     Result result(raw, &PQclear);
     ExecStatusType status = PQresultStatus(raw);
-    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY) {
+    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY ||
+        status == PGRES_COPY_IN) {
         return result;
     }
     if (PQstatus(connection) == CONNECTION_BAD) {
@@ -62,7 +63,8 @@ Connection connect(const std::string& conninfo) {
         std::string words = one_line(PQerrorMessage(connection.get()));
         throw Unreachable("cannot reach PostgreSQL: " + words + " — " + remedy(words));
     }
-    PQsetNoticeReceiver(connection.get(), [](void*, const PGresult*) {}, nullptr);
+    PQsetNoticeReceiver(
+        connection.get(), [](void*, const PGresult*) {}, nullptr);
     return connection;
 }
 
@@ -77,6 +79,28 @@ Result execute(PGconn* connection, const char* sql, std::initializer_list<std::s
     }
     return checked(connection, PQexecParams(connection, sql, int(values.size()), nullptr,
                                             values.data(), nullptr, nullptr, 0));
+}
+
+std::vector<std::string> sentences_of(const http::Failure& failure) {
+    if (failure.problems.empty()) {
+        return {failure.detail};
+    }
+    std::vector<std::string> sentences;
+    for (const http::Problem& problem : failure.problems) {
+        std::string place;
+        for (const std::string& part : problem.loc) {
+            const bool position = problem.type == "json_invalid";
+            if (part != "body" && part != "query" && !position) {
+                place += (place.empty() ? "" : ".") + part;
+            }
+        }
+        std::string sentence = place.empty() ? problem.msg : place + ": " + problem.msg;
+        if (problem.ctx.is_object() && problem.type == "json_invalid") {
+            sentence += ": " + std::string(problem.ctx["error"].text());
+        }
+        sentences.push_back(std::move(sentence));
+    }
+    return sentences;
 }
 
 std::string why_postgres_is_unreachable(const std::string& conninfo, const std::string& otherwise) {

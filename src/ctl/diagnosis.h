@@ -6,7 +6,9 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "http/failure.h"
 #include "io/postgres.h"
 
 namespace portal::ctl {
@@ -19,6 +21,9 @@ Connection connect(const std::string& conninfo);
 // Throws Refused with the server's words when the statement fails.
 Result execute(PGconn* connection, const char* sql);
 Result execute(PGconn* connection, const char* sql, std::initializer_list<std::string> parameters);
+
+// What a rule said, one sentence a problem: "email: Field required".
+std::vector<std::string> sentences_of(const http::Failure& failure);
 
 // Connects once more, in order to learn why it was not possible before.
 std::string why_postgres_is_unreachable(const std::string& conninfo, const std::string& otherwise);

@@ -19,17 +19,8 @@ namespace {
 void complain(const std::string& what) { std::fprintf(stderr, "portalctl: %s\n", what.c_str()); }
 
 void complain(const http::Failure& failure) {
-    if (failure.problems.empty()) {
-        complain(failure.detail);
-    }
-    for (const http::Problem& problem : failure.problems) {
-        std::string place;
-        for (const std::string& part : problem.loc) {
-            if (part != "body" && part != "query") {
-                place += (place.empty() ? "" : ".") + part;
-            }
-        }
-        complain(place.empty() ? problem.msg : place + ": " + problem.msg);
+    for (const std::string& sentence : sentences_of(failure)) {
+        complain(sentence);
     }
 }
 
@@ -96,9 +87,11 @@ void build_tree(CLI::App& app, Session& session) {
     add_member_verbs(verbs, session);
     add_contact_verbs(verbs, session);
     add_company_verbs(verbs, session);
+    add_item_verbs(verbs, session);
     add_invite_verbs(verbs, session);
     add_mail_verbs(verbs, session);
     add_restored_verb(verbs, session);
+    add_import_verb(verbs, session);
     add_demo_data_verb(verbs, session);
     add_completion_verb(app);
     app.footer(

@@ -6,6 +6,19 @@
 #include "ctl/session.h"
 
 namespace portal::ctl {
+namespace {
+
+// Not CLI11's own conversion: it takes the nearest number that fits for one that does not.
+std::int64_t whole_number(const char* name, const std::string& text) {
+    std::int64_t number = 0;
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc() || end != text.data() + text.size()) {
+        throw CLI::ConversionError(text + " is no whole number of 64 bits", name);
+    }
+    return number;
+}
+
+}  // namespace
 
 Option Option::required() {
     option_->required();
@@ -61,14 +74,8 @@ Option Verb::text(const char* name, const char* description,
 
 Option Verb::number(const char* name, const char* description,
                     std::function<void(std::int64_t)> take) {
-    // not CLI11's own conversion: it takes the nearest number that fits for one that does not
     auto parsed = [name, take = std::move(take)](const std::string& text) {
-        std::int64_t number = 0;
-        auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-        if (error != std::errc() || end != text.data() + text.size()) {
-            throw CLI::ConversionError(text + " is no whole number of 64 bits", name);
-        }
-        take(number);
+        take(whole_number(name, text));
     };
     return text(name, description, parsed).hint("N");
 }
@@ -129,8 +136,25 @@ Option Verb::text(const char* name, Body body, const char* member, const char* d
 }
 
 Option Verb::number(const char* name, Body body, const char* member, const char* description) {
-    return number(name, description,
-                  [body, member](std::int64_t number) { body->set(member, number); });
+    return text(name, description,
+                [name, body, member](const std::string& text) {
+                    body->set(member, text.empty() ? http::Json(nullptr)
+                                                   : http::Json(whole_number(name, text)));
+                })
+        .hint("N");
+}
+
+Option Verb::object(const char* name, Body body, const char* member, const char* description) {
+    return text(name, description,
+                [name, body, member](const std::string& text) {
+                    try {
+                        body->set(member,
+                                  text.empty() ? http::Json(nullptr) : http::Json::parse(text));
+                    } catch (const std::runtime_error&) {
+                        throw UsageError(std::string(name) + ": is to be a JSON object");
+                    }
+                })
+        .hint("JSON");
 }
 
 Option Verb::workspace(Session& session) {

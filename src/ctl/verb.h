@@ -79,6 +79,8 @@ class Verb {
     // Into a body's member.
     Option text(const char* name, Body body, const char* member, const char* description);
     Option number(const char* name, Body body, const char* member, const char* description);
+    Option object(const char* name, Body body, const char* member,
+                  const char* description);  // JSON
     Option workspace(Session& session);  // -w,--workspace SLUG
     void pages(PageRequest& request);    // --page, --limit
 

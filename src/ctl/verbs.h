@@ -17,8 +17,10 @@ void add_customer_verbs(Verb app, Session& session);
 void add_member_verbs(Verb app, Session& session);
 void add_contact_verbs(Verb app, Session& session);
 void add_company_verbs(Verb app, Session& session);
+void add_item_verbs(Verb app, Session& session);
 void add_invite_verbs(Verb app, Session& session);
 void add_mail_verbs(Verb app, Session& session);
+void add_import_verb(Verb app, Session& session);
 void add_demo_data_verb(Verb app, Session& session);
 
 }  // namespace portal::ctl

@@ -38,7 +38,8 @@ class Json {
     static Json object() { return steal(json_object()); }
     static Json array() { return steal(json_array()); }
     static Json object(std::initializer_list<std::pair<const char*, Json>> members);
-    // A value stored by us (a jsonb column): throws std::runtime_error when it is no JSON.
+    // A value stored by us (a jsonb column): throws std::runtime_error when it is no JSON. A number beyond 64 bits
+    // becomes the nearest there is.
     static Json parse(std::string_view text);
 
     Json& set(const char* name, Json value) {   // `name` is valid UTF-8
@@ -73,5 +74,9 @@ class Json {
 
 // A JSON string at the end of `out`; invalid UTF-8 becomes U+FFFD.
 void append_json(std::string& out, std::string_view text);
+
+// A number beyond what Jansson takes is JSON all the same: here it is written as a real number, the nearest there is,
+// which every field that wants an integer refuses.
+std::string with_real_numbers(std::string_view json);
 
 }  // namespace portal::http

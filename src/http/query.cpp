@@ -1,7 +1,6 @@
 #include "http/query.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "http/request.h"
 #include "http/validation.h"
@@ -66,24 +65,7 @@ std::optional<std::int64_t> Query::integer(std::string_view name, std::int64_t m
     if (!value) {
         return std::nullopt;
     }
-    std::int64_t number = 0;
-    auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), number);
-    if (error == std::errc::result_out_of_range && end == value->data() + value->size()) {
-        note("int_parsing_size", name,
-             "Unable to parse input string as an integer, exceeded maximum size", *value);
-        return std::nullopt;
-    }
-    if (error != std::errc() || end != value->data() + value->size()) {
-        note("int_parsing", name,
-             "Input should be a valid integer, unable to parse string as an integer", *value);
-        return std::nullopt;
-    }
-    if (number < min) {
-        note("greater_than", name, "Input should be greater than " + std::to_string(min - 1),
-             *value, Json::object({{"gt", min - 1}}));
-        return std::nullopt;
-    }
-    return number;
+    return check_integer(*value, min, {"query", std::string(name)}, problems_);
 }
 
 std::optional<bool> Query::boolean(std::string_view name) {

@@ -1,9 +1,12 @@
 #include "http/validation.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <span>
+
+#include "http/time.h"
 
 namespace portal::http {
 namespace {
@@ -51,30 +54,6 @@ bool inside_string(std::string_view text, std::size_t position) {
         }
     }
     return inside;
-}
-
-// A number beyond what Jansson takes is JSON all the same, and its field is to refuse it: it becomes one that every
-// field refuses.
-std::string with_tame_numbers(std::string_view body) {
-    std::string out;
-    bool inside = false;
-    for (std::size_t at = 0; at < body.size();) {
-        if (inside && body[at] == '\\') {
-            out += body.substr(at, 2);
-            at += 2;
-            continue;
-        }
-        bool number = !inside && (body[at] == '-' || (body[at] >= '0' && body[at] <= '9'));
-        std::size_t end = number ? std::min(body.find_first_not_of("0123456789+-.eE", at), body.size()) : at + 1;
-        std::string part(body.substr(at, end - at));
-        if (number && std::fabs(std::strtod(part.c_str(), nullptr)) >= beyond_integers) {
-            part = part[0] == '-' ? "-1e19" : "1e19";
-        }
-        inside ^= part == "\"";
-        out += part;
-        at = end;
-    }
-    return out;
 }
 
 // A well-formed text whose strings hold what no string may.
@@ -217,7 +196,7 @@ Json parse_body(std::string_view body, std::optional<std::string_view> content_t
     json_error_t error;
     json_t* value = json_loadb(body.data(), body.size(), flags, &error);
     if (!value && json_error_code(&error) == json_error_numeric_overflow) {
-        std::string tamed = with_tame_numbers(body);
+        std::string tamed = with_real_numbers(body);
         value = json_loadb(tamed.data(), tamed.size(), flags, &error);
     }
     if (!value) {
@@ -357,14 +336,13 @@ std::optional<Uuid> Fields::uuid4(const char* name, Presence rule) {
     return check_uuid4(value->text(), {"body", name}, problems_);
 }
 
-std::optional<std::string> Fields::choice(const char* name, std::initializer_list<std::string_view> allowed,
-                                          Presence rule) {
+std::optional<std::string> Fields::choice(const char* name, std::span<const std::string_view> allowed, Presence rule) {
     std::optional<Json> value = take(name, rule.required, rule.nullable);
     if (!value) {
         return std::nullopt;
     }
     if (!value->is_string() || std::ranges::find(allowed, value->text()) == allowed.end()) {
-        problems_.push_back(enum_problem({"body", name}, {allowed.begin(), allowed.size()}, *value));
+        problems_.push_back(enum_problem({"body", name}, allowed, *value));
         return std::nullopt;
     }
     return std::string(value->text());
@@ -394,6 +372,24 @@ std::optional<std::vector<std::string>> Fields::choices(const char* name,
         chosen.push_back(std::move(word));
     }
     return chosen;
+}
+
+std::optional<std::string> Fields::time(const char* name, Presence rule) {
+    std::optional<Json> value = take(name, rule.required, rule.nullable);
+    if (!value) {
+        return std::nullopt;
+    }
+    if (!value->is_string()) {
+        problem(name, "datetime_type", "Input should be a valid datetime");
+        return std::nullopt;
+    }
+    Time time = parse_time(value->text());
+    if (!time.trouble.empty()) {
+        problem(name, "datetime_parsing", "Input should be a valid datetime, " + time.trouble,
+                Json::object({{"error", time.trouble}}));
+        return std::nullopt;
+    }
+    return time.utc;
 }
 
 std::optional<std::string> Fields::url(const char* name, Presence rule) {
@@ -439,6 +435,39 @@ std::optional<Uuid> check_uuid4(std::string_view text, std::vector<std::string> 
         return std::nullopt;
     }
     return uuid;
+}
+
+std::optional<std::int64_t> check_integer(std::string_view text, std::int64_t min, std::vector<std::string> loc,
+                                          std::vector<Problem>& problems) {
+    std::int64_t number = 0;
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    const bool whole = end == text.data() + text.size();
+    if (error == std::errc::result_out_of_range && whole) {
+        problems.push_back(make_problem("int_parsing_size", std::move(loc),
+                                        "Unable to parse input string as an integer, exceeded maximum size", text));
+        return std::nullopt;
+    }
+    if (error != std::errc() || !whole) {
+        problems.push_back(make_problem("int_parsing", std::move(loc),
+                                        "Input should be a valid integer, unable to parse string as an integer", text));
+        return std::nullopt;
+    }
+    if (number < min) {
+        problems.push_back(make_problem("greater_than", std::move(loc),
+                                        "Input should be greater than " + std::to_string(min - 1), text,
+                                        Json::object({{"gt", min - 1}})));
+        return std::nullopt;
+    }
+    return number;
+}
+
+std::int64_t require_number(std::string_view text) {
+    std::vector<Problem> problems;
+    std::optional<std::int64_t> number = check_integer(text, 1, {"path", "id"}, problems);
+    if (!number) {
+        throw validation_failed(std::move(problems));
+    }
+    return *number;
 }
 
 Uuid require_uuid4(std::string_view text, std::vector<std::string> loc) {

@@ -48,10 +48,15 @@ class Fields {
     std::optional<bool> boolean(const char* name, Presence rule = {});
     std::optional<Uuid> uuid4(const char* name, Presence rule = {});
     std::optional<std::string> choice(const char* name, std::initializer_list<std::string_view> allowed,
-                                      Presence rule = {});
+                                      Presence rule = {}) {
+        return choice(name, std::span(allowed.begin(), allowed.size()), rule);
+    }
+    std::optional<std::string> choice(const char* name, std::span<const std::string_view> allowed, Presence rule = {});
     // A list of distinct words, each one of `allowed`.
     std::optional<std::vector<std::string>> choices(const char* name,
                                                     std::initializer_list<std::string_view> allowed);
+    // A time by RFC 3339, answered in UTC: 2026-11-25T16:40:04Z, with up to six fractional digits.
+    std::optional<std::string> time(const char* name, Presence rule = {});
     // Absolute http(s) URL, 1 to 2083 characters, no userinfo, no control characters.
     std::optional<std::string> url(const char* name, Presence rule = {});
 
@@ -80,6 +85,13 @@ Problem enum_problem(std::vector<std::string> loc, std::span<const std::string_v
 Uuid require_uuid4(std::string_view text, std::vector<std::string> loc);
 // nullopt, and the problem noted, when it is none.
 std::optional<Uuid> check_uuid4(std::string_view text, std::vector<std::string> loc, std::vector<Problem>& problems);
+
+// A path or query parameter that must be a whole number of 64 bits, at least `min`; nullopt, and the problem noted,
+// when it is none.
+std::optional<std::int64_t> check_integer(std::string_view text, std::int64_t min, std::vector<std::string> loc,
+                                          std::vector<Problem>& problems);
+// The id of a contact, a company or an item in a path: from 1 on; throws a 422 at ["path", "id"].
+std::int64_t require_number(std::string_view text);
 
 // The parts of an absolute http(s) URL. trouble: why it is none, as in "Input should be a valid URL, <trouble>".
 struct Url {

@@ -5,27 +5,37 @@
 #include <optional>
 #include <string>
 
-#include "http/json.h"
-#include "io/postgres.h"
-#include "io/task.h"
+#include "portal/numbered_row.h"
 #include "portal/page.h"
 
 namespace portal {
 
 struct CompanyInput {
-    std::optional<std::int64_t> id;   // given: kept, as a system being replaced has it
-    std::string name;
-    std::optional<std::string> email, customer_id, external_id;
+    http::Json members;  // checked, by column; null clears
 
     static CompanyInput parse(http::Json body);
+    // Of a PATCH: nothing is required, and the number stays.
+    static CompanyInput parse_change(http::Json body);
+};
+
+struct CompanyFilter {
+    std::optional<std::string> query;  // part of name, e-mail or external id
+    std::optional<std::string> customer_id;
+    std::optional<std::string> email;  // the whole address, in any case
+    std::optional<std::string> external_id;
 };
 
 // Inserts, or changes the living company with this external id: what is absent stays as it is.
-io::Task<http::Json> save_company(io::Postgres& db, std::string workspace_id, CompanyInput input);
-// Throws 404 "Company not found".
+io::Task<Saved> save_company(io::Postgres& db, std::string workspace_id, CompanyInput input,
+                             KeyClaim claim = {});
+// Each of these throws 404 where there is none.
+io::Task<http::Json> change_company(io::Postgres& db, std::string workspace_id, std::int64_t id,
+                                    CompanyInput change);
 io::Task<http::Json> find_company(io::Postgres& db, std::string workspace_id, std::int64_t id);
-// Sorted by id; `query` is a part of name, e-mail or external id.
-io::Task<Page> list_companies(io::Postgres& db, std::string workspace_id, std::optional<std::string> query,
+// Its number is not given again; its links end.
+io::Task<void> delete_company(io::Postgres& db, std::string workspace_id, std::int64_t id);
+// Sorted by id, name, email, created_at (default id).
+io::Task<Page> list_companies(io::Postgres& db, std::string workspace_id, CompanyFilter filter,
                               PageRequest request);
 
 }  // namespace portal

@@ -5,28 +5,38 @@
 #include <optional>
 #include <string>
 
-#include "http/json.h"
-#include "io/postgres.h"
-#include "io/task.h"
+#include "portal/numbered_row.h"
 #include "portal/page.h"
 
 namespace portal {
 
 struct ContactInput {
-    std::optional<std::int64_t> id;   // given: kept, as a system being replaced has it
-    std::string name;
-    std::optional<std::string> email, customer_id, external_id;
-    std::optional<std::int64_t> company_id;
+    http::Json members;  // checked, by column; null clears
 
     static ContactInput parse(http::Json body);
+    // Of a PATCH: nothing is required, and the number stays.
+    static ContactInput parse_change(http::Json body);
+};
+
+struct ContactFilter {
+    std::optional<std::string> query;  // part of name, e-mail or external id
+    std::optional<std::int64_t> company_id;
+    std::optional<std::string> customer_id;
+    std::optional<std::string> email;  // the whole address, in any case
+    std::optional<std::string> external_id;
 };
 
 // Inserts, or changes the living contact with this external id: what is absent stays as it is.
-io::Task<http::Json> save_contact(io::Postgres& db, std::string workspace_id, ContactInput input);
-// Throws 404 "Contact not found".
+io::Task<Saved> save_contact(io::Postgres& db, std::string workspace_id, ContactInput input,
+                             KeyClaim claim = {});
+// Each of these throws 404 where there is none.
+io::Task<http::Json> change_contact(io::Postgres& db, std::string workspace_id, std::int64_t id,
+                                    ContactInput change);
 io::Task<http::Json> find_contact(io::Postgres& db, std::string workspace_id, std::int64_t id);
-// Sorted by id; `query` is a part of name, e-mail or external id.
-io::Task<Page> list_contacts(io::Postgres& db, std::string workspace_id, std::optional<std::string> query,
-                              PageRequest request);
+// Its number is not given again; its links end.
+io::Task<void> delete_contact(io::Postgres& db, std::string workspace_id, std::int64_t id);
+// Sorted by id, name, email, created_at (default id).
+io::Task<Page> list_contacts(io::Postgres& db, std::string workspace_id, ContactFilter filter,
+                             PageRequest request);
 
 }  // namespace portal

@@ -10,7 +10,7 @@ namespace {
 constexpr std::size_t max_key = 255;
 
 constexpr io::Statement find_statement{"idempotency_find", R"(
-SELECT resource_id, payload_hash
+SELECT resource_id, payload_hash, status
   FROM portal.idempotency_keys
  WHERE workspace_id = $1::uuid AND principal_id = $2::uuid AND method = 'POST' AND path = $3::text
    AND key = $4::text AND expires_at > now())", io::Lane::main, io::Retry::read};
@@ -61,7 +61,7 @@ IdempotencyKey IdempotencyKey::read(const http::Request& request, const Secrets&
     return key;
 }
 
-io::Task<std::optional<Uuid>> claimed_resource(io::Postgres& db, std::string workspace_id, KeyClaim claim) {
+io::Task<std::optional<Claimed>> claimed_answer(io::Postgres& db, std::string workspace_id, KeyClaim claim) {
     if (!claim.key.given()) {
         co_return std::nullopt;
     }
@@ -71,7 +71,20 @@ io::Task<std::optional<Uuid>> claimed_resource(io::Postgres& db, std::string wor
         co_return std::nullopt;
     }
     require_same_payload(claim.key, rows.front().text("payload_hash"));
-    co_return Uuid::parse(rows.front().text("resource_id"));
+    std::optional<Uuid> resource = Uuid::parse(rows.front().text("resource_id"));
+    if (!resource) {
+        co_return std::nullopt;
+    }
+    Claimed claimed{*resource, int(rows.front().integer("status"))};
+    co_return claimed;
+}
+
+io::Task<std::optional<Uuid>> claimed_resource(io::Postgres& db, std::string workspace_id, KeyClaim claim) {
+    std::optional<Claimed> claimed = co_await claimed_answer(db, std::move(workspace_id), std::move(claim));
+    if (!claimed) {
+        co_return std::nullopt;
+    }
+    co_return claimed->resource;
 }
 
 std::int64_t number_of(const Uuid& resource) {

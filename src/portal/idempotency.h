@@ -56,6 +56,12 @@ struct KeyClaim {
 // What an earlier request with this key made; nullopt when the key is free (or not given). Throws 422 when it was used
 // with another payload.
 io::Task<std::optional<Uuid>> claimed_resource(io::Postgres& db, std::string workspace_id, KeyClaim claim);
+// The same with the status that was answered then.
+struct Claimed {
+    Uuid resource;
+    int status = 0;
+};
+io::Task<std::optional<Claimed>> claimed_answer(io::Postgres& db, std::string workspace_id, KeyClaim claim);
 // A number as portal.number_uuid() writes it, read back.
 std::int64_t number_of(const Uuid& resource);
 

@@ -21,6 +21,11 @@
     "SELECT (SELECT count(*) FROM matching) AS total, r.position, " columns                     \
     " FROM (SELECT 1) AS always LEFT JOIN paged r ON true ORDER BY r.position"
 
+// One key of an ORDER BY: `name` up and "-name" down by `expression`, where `parameter` says so.
+#define PORTAL_SORT(parameter, name, expression)                          \
+    "CASE WHEN " parameter " = '" name "' THEN " expression " END, "      \
+    "CASE WHEN " parameter " = '-" name "' THEN " expression " END DESC NULLS LAST, "
+
 namespace portal {
 
 struct PageRequest {

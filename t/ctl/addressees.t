@@ -28,7 +28,6 @@ is_deeply([keys_of($text)], [qw(id created_at modified_at workspace_id name emai
 is_deeply([@$ann{qw(id name email company_id customer_id)}], [1, 'Ann', 'Ann@globex.example', 1, $customer->{id}]);
 
 for my $noun (qw(company contact)) {
-    my $Noun = ucfirst $noun;
     subtest $noun => sub {
         is($t->ctl($noun, 'create', @in, qw(--name Kept --id 9000))->{id}, 9000, 'a given id is kept');
         is($t->ctl($noun, 'create', @in, qw(--name Next))->{id}, 9001, 'and counted from');
@@ -41,8 +40,8 @@ for my $noun (qw(company contact)) {
         refused(qr/email: value is not a valid email address/, $noun, 'create', @in, qw(--name x --email nobody));
         refused(qr/customer_id: Customer does not exist\./, $noun, 'create', @in, qw(--name x --customer-id), $foreign->{id});
         refused(qr/customer_id: Input should be a valid UUID/, $noun, 'create', @in, qw(--name x --customer-id nonsense));
-        refused(qr/$Noun not found/, $noun, 'show', 77, @in);
-        refused(qr/$Noun not found/, $noun, 'show', 9000, '-w', $other->{slug});
+        refused(qr/^portalctl: Not found$/, $noun, 'show', 77, @in);
+        refused(qr/^portalctl: Not found$/, $noun, 'show', 9000, '-w', $other->{slug});
         is($t->ctl($noun, 'show', 9000, @in)->{name}, 'Kept');
         is($t->ctl($noun, 'list', @in, qw(--query KEP))->{meta}{total}, 1, 'part of a name');
         is($t->ctl($noun, 'list', @in)->{data}[0]{id}, 1, 'by id');

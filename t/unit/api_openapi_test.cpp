@@ -38,21 +38,6 @@ const Names awaited = {
     "post /api/file-sharing/sessions/{id}/downloads",
     "post /api/file-sharing/sessions/{id}/payments",
     "patch /api/file-sharing/sessions/{id}/payments/{payment_id}",
-    "get /api/contacts",
-    "post /api/contacts",
-    "get /api/contacts/{id}",
-    "patch /api/contacts/{id}",
-    "delete /api/contacts/{id}",
-    "get /api/companies",
-    "post /api/companies",
-    "get /api/companies/{id}",
-    "patch /api/companies/{id}",
-    "delete /api/companies/{id}",
-    "get /api/portal-items",
-    "post /api/portal-items",
-    "get /api/portal-items/{id}",
-    "patch /api/portal-items/{id}",
-    "delete /api/portal-items/{id}",
 };
 
 std::string name_of(http::Method method) {
