@@ -6,7 +6,6 @@
 
 #include "helper/message.h"
 #include "helper/templates.h"
-#include "helper/unsendable.h"
 #include "io/postgres.h"
 #include "io/task.h"
 #include "portal/secrets.h"

@@ -181,6 +181,14 @@ subtest 'bodies' => sub {
     }
 };
 
+subtest 'who is erased leaves no challenge' => sub {
+    my ($here, $there) = map { $t->customer($_, email => 'erased@example.com') } $ws, $other;
+    request_code(email => 'Erased@example.com', $_ ? (workspace_id => $_->{id}) : ()) for $ws, undef, $other;
+    is_status($t->delete("/api/customers/$here->{id}?anonymize=true", token => $t->token($ws)), 204);
+    my $left = $t->db->selectcol_arrayref('SELECT workspace_id FROM portal.login_challenges WHERE email = ?', undef, 'erased@example.com');
+    is_deeply($left, [$other->{id}], 'but at another workspace');
+};
+
 subtest 'login by address' => sub {
     $t->{option}{server} = 'portal_login_by_address on;';
     $t->reload;
