@@ -60,6 +60,8 @@ std::span<const Route> client_portal_routes();
 std::span<const Route> contact_routes();
 std::span<const Route> company_routes();
 std::span<const Route> portal_item_routes();
+std::span<const Route> portal_file_routes();
+std::span<const Route> file_sharing_routes();
 std::span<const Route> openapi_routes();
 std::span<const Route> portal_profile_routes();
 std::span<const Route> portal_member_routes();

@@ -2,6 +2,7 @@
 // found again.
 #include <memory>
 
+#include "ctl/demo_files.h"
 #include "ctl/operator_services.h"
 #include "ctl/output.h"
 #include "ctl/verbs.h"
@@ -90,6 +91,11 @@ class Tenant {
         return session_.run(save_contact(session_.db(), id(), ContactInput::parse(body))).row;
     }
 
+    // Sold by one, bought by the other; the one that is active.
+    Json file_session(const Json& seller, const Json& buyer) {
+        return share_demo_files(session_, id(), seller, buyer);
+    }
+
     // A token with every scope, or null when one was made before: it can be shown only then.
     Json token(bool another) {
         PageRequest first;
@@ -158,6 +164,7 @@ Json plain_tenant(Session& session, bool new_token) {
                                               {"name", "Umbrella Ltd"},
                                               {"type", "team"}}));
     made.set("customer", customer).set("team", team);
+    made.set("file_session", tenant.file_session(customer, team));
     fill_client_portal(tenant, customer, made);
     return made;
 }
@@ -191,6 +198,7 @@ Json member_tenant(Session& session, bool new_token) {
                                                     {"role", "member"}}));
     made.set("customer", customer).set("team", team).set("owner", team["members"][std::size_t(0)]);
     made.set("billing_manager", biller).set("member", member);
+    made.set("file_session", tenant.file_session(team, customer));
     fill_client_portal(tenant, customer, made);
     return made;
 }

@@ -22,6 +22,7 @@ using io::Statement;
 constexpr std::array lists{
     "members",   "customer_sessions",    "member_sessions", "contacts",
     "companies", "client_portal_tokens", "mails",           "events",
+    "file_share_sessions", "file_share_downloads", "file_share_payments",
 };
 
 #define TIME(column) "portal.time_text(" column ")"
@@ -98,6 +99,29 @@ WITH customer AS MATERIALIZED (
       FROM customer c
       JOIN portal.events e ON e.workspace_id = c.workspace_id
                           AND (e.audience ->> 'customer' = c.id::text OR e.data ->> 'customer_id' = c.id::text)
+     UNION ALL
+    SELECT 8, s.created_at, s.id::text, json_build_object()" MADE_AND_MODIFIED("s") R"(,
+           'short_slug', s.short_slug, 'long_slug', s.long_slug, 'status', s.status, 'max_downloads', s.max_downloads,
+           'download_count', s.download_count, 'price_cents', s.price_cents, 'currency', s.currency,
+           'title', s.title, 'file_name', s.file_name, 'file_size_bytes', s.file_size_bytes,
+           'ttl_seconds', s.ttl_seconds, 'expires_at', )" TIME("s.expires_at") R"(,
+           'activated_at', )" TIME("s.activated_at") ", 'completed_at', " TIME("s.completed_at") R"(,
+           'user_id', s.user_id, 'share_id', s.share_id)
+      FROM customer c
+      JOIN portal.file_share_sessions s ON s.workspace_id = c.workspace_id AND s.customer_id = c.id
+     UNION ALL
+    SELECT 9, d.created_at, d.id::text, json_build_object()" MADE_AND_MODIFIED("d") R"(,
+           'session_id', d.session_id, 'slot_number', d.slot_number)
+      FROM customer c
+      JOIN portal.file_share_downloads d ON d.workspace_id = c.workspace_id AND d.customer_id = c.id
+     UNION ALL
+    SELECT 10, p.created_at, p.id::text, json_build_object()" MADE_AND_MODIFIED("p") R"(,
+           'session_id', p.session_id, 'status', p.status, 'amount_cents', p.amount_cents, 'currency', p.currency,
+           'platform_fee_cents', p.platform_fee_cents, 'stripe_checkout_session_id', p.stripe_checkout_session_id,
+           'stripe_payment_intent_id', p.stripe_payment_intent_id, 'buyer_email', p.buyer_email,
+           'buyer_name', p.buyer_name)
+      FROM customer c
+      JOIN portal.file_share_payments p ON p.workspace_id = c.workspace_id AND p.customer_id = c.id
 ), numbered AS MATERIALIZED (
     SELECT list, body::text AS body, row_number() OVER (ORDER BY list, made, id) AS number FROM record
 ), measured AS (

@@ -1,11 +1,9 @@
 #include "portal/workspace.h"
 
-#include <algorithm>
-#include <array>
-
 #include "http/validation.h"
 #include "portal/business_failure.h"
 #include "portal/email.h"
+#include "portal/slug.h"
 
 #define WORKSPACE_COLUMNS(alias)                                              \
     alias ".id AS workspace_id, "                                             \
@@ -66,22 +64,7 @@ UPDATE portal.workspaces AS w SET
  WHERE w.id = $1::uuid AND w.deleted_at IS NULL
 RETURNING )" WORKSPACE_COLUMNS("w")};
 
-// First parts of paths that are, or may become, the product's own or the site's.
-constexpr std::array<std::string_view, 18> reserved_slugs = {
-    "api", "client-portal", "portal", "portal-assets", "dashboard", "settings", "login", "signup", "oauth2",
-    "admin", "docs", "download", "share", "file-sharing", ".well-known", "metrics", "health",
-    "challenge"};   // the login's own cookie has that name
-
 constexpr std::size_t max_name = 256;
-
-void check_slug(http::Fields& fields, const std::string& slug) {
-    bool plain = slug.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
-    if (!plain) {
-        fields.refuse("slug", "A slug has lower-case letters, digits and hyphens only.");
-    } else if (std::find(reserved_slugs.begin(), reserved_slugs.end(), slug) != reserved_slugs.end()) {
-        fields.refuse("slug", "This slug is reserved.");
-    }
-}
 
 // feature_settings.member_model_enabled, the one feature there is.
 std::optional<bool> member_model_of(http::Fields& fields) {
@@ -171,8 +154,7 @@ Json workspace_json(const io::Row& row) {
 WorkspaceInput WorkspaceInput::parse(Json body) {
     http::Fields fields(std::move(body));
     WorkspaceInput input;
-    input.slug = fields.string("slug", {.min = 3, .max = 63, .required = true}).value_or("");
-    check_slug(fields, input.slug);
+    input.slug = slug_field(fields, "slug", {.required = true}).value_or("");
     input.name = fields.string("name", {.min = 1, .max = max_name, .required = true}).value_or("");
     input.avatar_url = fields.url("avatar_url", {.nullable = true});
     input.member_model = member_model_of(fields).value_or(false);
