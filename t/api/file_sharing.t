@@ -79,7 +79,7 @@ subtest 'every problem at once' => sub {
         'string_type at file_name: Input should be a valid string',
         'greater_than_equal at file_size_bytes: Input should be greater than or equal to 0',
         'less_than_equal at ttl_seconds: Input should be less than or equal to 315360000',
-        'datetime_parsing at expires_at: Input should be a valid datetime, input is too short',
+        'datetime_parsing at expires_at: Input should be a valid datetime, invalid character in year',
         'datetime_type at activated_at: Input should be a valid datetime',
         'datetime_parsing at completed_at: Input should be a valid datetime, day value is outside expected range',
         'uuid_parsing at user_id: Input should be a valid UUID, invalid character: expected an optional prefix of '
@@ -92,9 +92,9 @@ subtest 'every problem at once' => sub {
     is_deeply(problems(create(short_slug => 'api', long_slug => 'x' x 64)), ['value_error at short_slug: This slug is reserved.',
         'string_too_long at long_slug: String should have at most 63 characters']);
     is_deeply(problems(create(expires_at => $_->[0])), ["datetime_parsing at expires_at: Input should be a valid datetime, $_->[1]"])
-        for ['2026-01-01T00:00:00', 'input is too short'], ['2026-13-01T00:00:00Z', 'month value is outside expected range of 1-12'],
-            ['2026-01-01T24:00:00Z', 'invalid time'], ['2026-01-01T00:00:00+16:00', 'invalid timezone sign or offset'],
-            ['2026-01-01T00:00:00.Z', 'second fraction should have 1 to 9 digits and a zone after it'];
+        for ['2026-01-01T00:00:00', 'a time zone is needed'], ['2026-13-01T00:00:00Z', 'month value is outside expected range of 1-12'],
+            ['2026-01-01T24:00:00Z', 'hour value is outside expected range of 0-23'],
+            ['2026-01-01T00:00:00.Z', 'second fraction has no digits'];
     is_status(create(title => 'x' x 256, file_name => 'y' x 256, max_downloads => 2147483647, ttl_seconds => 315360000,
         price_cents => 0, file_size_bytes => 0), 201, 'and the edges that are none');
     my $before = $t->value('SELECT count(*) FROM portal.file_share_sessions');
