@@ -79,7 +79,8 @@ Service::Service(const ConfigFile& config, io::UvLoop::Log log)
       composer_(db_, secrets_, config.templates, config.base_url, sender_),
       outbox_(loop_, db_, composer_, mailer_, outbox_options(config, id_)),
       heartbeat_(loop_, db_, id_, [this] { server_->beat(); }),
-      housekeeping_(loop_, db_, secrets_, config.housekeeping) {}
+      housekeeping_(loop_, db_, secrets_, config.housekeeping),
+      file_expiry_(loop_, db_) {}
 
 Service::~Service() = default;
 
@@ -94,6 +95,7 @@ bool Service::run() {
     heartbeat_.start();
     outbox_.start();
     housekeeping_.start();
+    file_expiry_.start();
     start_watchdog();
     loop_.log(io::LogLevel::notice, ("helper: " + id_.text() + " serves " + config_.socket).c_str());
     sd_notify(0, "READY=1");

@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "helper/file_expiry.h"
 #include "helper/heartbeat.h"
 #include "helper/housekeeping.h"
 #include "helper/mailer.h"
@@ -49,6 +50,7 @@ class Service {
     std::unique_ptr<Server> server_;
     Heartbeat heartbeat_;
     Housekeeping housekeeping_;
+    FileExpiry file_expiry_;
     std::unique_ptr<Signals> signals_;
     std::unique_ptr<io::Timer> grace_;
     std::unique_ptr<io::Timer> watchdog_;
