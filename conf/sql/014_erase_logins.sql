@@ -10,3 +10,4 @@ END
 $$;
 CREATE TRIGGER erase_login_challenges AFTER INSERT ON portal.erasures
     FOR EACH ROW EXECUTE FUNCTION portal.erase_login_challenges();
+REVOKE EXECUTE ON FUNCTION portal.erase_login_challenges() FROM PUBLIC;

@@ -61,6 +61,10 @@ my %body = (
 );
 # What anybody may ask of any workspace, by its slug.
 my %public = map { $_ => 1 } "GET $portal/workspaces/{slug}";
+# What ends the session that asks: its second call is another's.
+my %final = map { $_ => 1 } "POST $portal/customer-session/logout";
+# What lets nobody in without a proof of another kind.
+my %proof = map { $_ => 1 } "POST $portal/customer-session/authenticate", "POST $portal/customer-session/exchange";
 
 # ---- two workspaces with like data, and one more for customers' sessions
 
@@ -182,7 +186,8 @@ sub callers {
         contact => json_of($t->post("$client/token", token => $mine->{token}, json => { type => 'contact', id => 1 }))->{token} };
 }
 
-for my $route (@routes) {
+# reading goes first: what the sweep makes of its own carries their names
+for my $route (sort { ($b->{method} eq 'GET') <=> ($a->{method} eq 'GET') } @routes) {
     my $name = "$route->{method} $route->{path}";
     subtest $name => sub {
         my $bodies = $body{$name};
@@ -213,7 +218,7 @@ for my $route (@routes) {
                 } qw(theirs nobody);
                 for my $at (0 .. $#{ $answers[0] }) {
                     push @unlike, "$who, $call->{what}:\n$answers[0][$at][1]\n-- but for an id of nobody\n$answers[1][$at][1]"
-                        if $answers[0][$at][1] ne $answers[1][$at][1] && !$public{$name};
+                        if $answers[0][$at][1] ne $answers[1][$at][1] && !$public{$name} && !$final{$name};
                 }
             }
         }
@@ -221,7 +226,9 @@ for my $route (@routes) {
         is(join("\n", @unlike[0 .. ($#unlike > 1 ? 1 : $#unlike)]), '', 'answered as what nobody has');
         is_deeply(theirs_now(), $before, 'nothing of theirs has changed');
         my %reached = map { map { $_ => 1 } keys %$_ } values %statuses;
-        ok((grep { !/^(?:401|403|405|429|5\d\d)$/ } keys %reached), 'somebody was let in: ' . join ' ', sort keys %reached);
+        my @inside = grep { !/^(?:401|403|405|429|5\d\d)$/ } keys %reached;
+        $proof{$name} ? is("@inside", '', 'nobody was let in')
+            : ok(scalar @inside, 'somebody was let in: ' . join ' ', sort keys %reached);
         is(join(' ', grep { /^(?:429|5)/ } sort keys %reached), '', 'and nobody was refused for another reason');
     };
 }

@@ -65,7 +65,7 @@ subtest 'completion' => sub {
         return `bash -c 'source $t->{dir}/completion.bash; COMP_WORDS=($set); COMP_CWORD=$#words; _portalctl; echo "\${COMPREPLY[*]}"'`;
     };
     is($words->('portalctl tok'), "token\n");
-    is($words->('portalctl token '), "create list revoke import --help --config --json\n");
+    is($words->('portalctl token '), "create list update revoke import --help --config --json\n");
     is($words->('portalctl workspace set acme --mem'), "--member-model\n");
 };
 
