@@ -183,14 +183,7 @@ BEGIN
 END
 $$;
 
--- Ends a statement that has claimed an Idempotency-Key for what another request made first; it is run once more.
-CREATE FUNCTION portal.try_again() RETURNS boolean
-LANGUAGE plpgsql SET search_path = portal, pg_temp AS $$
-BEGIN
-    RAISE EXCEPTION 'another request was faster' USING ERRCODE = 'serialization_failure';
-END
-$$;
-GRANT EXECUTE ON FUNCTION portal.change_customer(uuid, uuid, text, jsonb), portal.try_again() TO portal_web, portal_helper;
+GRANT EXECUTE ON FUNCTION portal.change_customer(uuid, uuid, text, jsonb) TO portal_web, portal_helper;
 
 -- ---- erasing a customer
 
@@ -298,12 +291,12 @@ CREATE FUNCTION portal.erase_mail() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = portal, pg_temp AS $$
 BEGIN
     UPDATE portal.outbox o
-       SET payload = payload - 'custom_message', reply = NULL,
+       SET payload = '{}', reply = NULL,
            state = CASE state WHEN 'queued' THEN 'failed' ELSE state END,
            failed_at = CASE state WHEN 'queued' THEN now() ELSE failed_at END
      WHERE o.workspace_id = NEW.workspace_id
-       AND (o.payload ->> 'customer_id' = NEW.customer_id::text
-            OR o.payload ->> 'member_id' IN (SELECT id::text FROM portal.members WHERE customer_id = NEW.customer_id)
+       AND (o.member_id IN (SELECT id FROM portal.members
+                             WHERE workspace_id = NEW.workspace_id AND customer_id = NEW.customer_id)
             OR o.token_id IN (
                SELECT t.id
                  FROM portal.client_portal_tokens t

@@ -211,7 +211,10 @@ std::string with_real_numbers(std::string_view json) {
         const std::size_t end = number ? std::min(json.find_first_not_of("0123456789+-.eE", at), json.size()) : at + 1;
         std::string part(json.substr(at, end - at));
         const double value = number ? std::strtod(part.c_str(), nullptr) : 0;
-        if (std::fabs(value) >= beyond_integers) {
+        std::int64_t whole = 0;   // the largest is 2^63 as a double, too
+        const auto read = std::from_chars(part.data(), part.data() + part.size(), whole);
+        const bool fits = read.ec == std::errc() && read.ptr == part.data() + part.size();
+        if (!fits && std::fabs(value) >= beyond_integers) {
             char real[40];
             std::snprintf(real, sizeof real, "%.17e", std::clamp(value, -largest, largest));
             part = real;

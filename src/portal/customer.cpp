@@ -56,7 +56,7 @@ WITH taken AS (
     RETURNING *
 )
 SELECT taken.email AS email_taken, taken.external_id AS external_id_taken,
-       CASE WHEN c.id IS NULL AND EXISTS (SELECT FROM claim) THEN portal.try_again() END AS again,
+       CASE WHEN c.id IS NULL AND EXISTS (SELECT FROM claim) THEN portal.start_over() END AS again,
        )" PORTAL_CUSTOMER_COLUMNS("c") ", " PORTAL_MEMBER_COLUMNS("m") R"(
   FROM taken
   LEFT JOIN customer c ON true

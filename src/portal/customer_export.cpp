@@ -90,9 +90,10 @@ WITH customer AS MATERIALIZED (
       FROM portal.outbox o
      WHERE o.workspace_id = $1
        AND (o.token_id IN (SELECT id FROM token)
-            OR o.payload ->> 'customer_id' = (SELECT id::text FROM customer)
-            OR o.payload ->> 'member_id' IN (SELECT m.id::text FROM portal.members m
-                                              WHERE m.workspace_id = $1 AND m.customer_id = $2))
+            OR o.member_id IN (SELECT m.id
+                                 FROM customer c
+                                 JOIN portal.members m
+                                   ON m.workspace_id = c.workspace_id AND m.customer_id = c.id))
      UNION ALL
     SELECT 7, e.timestamp, e.id::text, json_build_object('id', e.id, 'type', e.type, 'number', e.number,
            'timestamp', )" TIME("e.timestamp") R"(, 'data', e.data)

@@ -52,10 +52,10 @@ TEST(Json, NumbersBeyondSixtyFourBitsAreTheNearestThereIs) {
                   R"({"a":"123456789012345678901 \" 1e999","b":[9223372036854775807,-5,1.5]})"),
               R"({"a":"123456789012345678901 \" 1e999","b":[9223372036854775807,-5,1.5]})");
     const Json read = Json::parse(R"([9223372036854775808, -1e400, 1e999, 3])");
-    EXPECT_EQ(json_real_value(read[0].get()), 9223372036854775808.0);
-    EXPECT_LT(json_real_value(read[1].get()), -1e308);
-    EXPECT_GT(json_real_value(read[2].get()), 1e308);
-    EXPECT_EQ(read[3].integer(), 3);
+    EXPECT_EQ(json_real_value(read[std::size_t(0)].get()), 9223372036854775808.0);
+    EXPECT_LT(json_real_value(read[std::size_t(1)].get()), -1e308);
+    EXPECT_GT(json_real_value(read[std::size_t(2)].get()), 1e308);
+    EXPECT_EQ(read[std::size_t(3)].integer(), 3);
 }
 
 }  // namespace
