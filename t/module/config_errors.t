@@ -136,7 +136,7 @@ subtest 'bad values' => sub {
         (map { [portal_frame_ancestors => $_, qr/an origin like "https:/] } 'shop.example.com', 'https://a.example.com/path', 'https://',
             '"https://a.example.com; script-src *"', '"\'self\'"', '://a'),
         [portal_frame_ancestors => '', @number], [portal_login_by_address => 'maybe', qr/invalid value "maybe".*"on" or "off"/],
-        [portal_rate_limit_class => 'fast 60 60s', qr/"fast".*"bad-token", "restricted", "client-portal", "default", "code-send", "code-mail", "code-try" or "mail"/],
+        [portal_rate_limit_class => 'fast 60 60s', qr/"fast".*"bad-token", "restricted", "client-portal", "default", "code-send", "code-mail", "code-try", "mail" or "member-mail"/],
         [portal_rate_limit_class => 'client-portal 0 60s', qr/"0".*1 to 10000000 per 1s to 1d/],
         [portal_rate_limit_class => 'client-portal 60 0', qr/1 to 10000000 per 1s to 1d/],
         [portal_rate_limit_class => 'client-portal many 60s', qr/"many"/],
