@@ -39,11 +39,67 @@ TEST(LinkFrames, SurviveTheRoundTrip) {
     EXPECT_EQ(told->outcome.reply, "550 no such user");
 }
 
+TEST(LinkFrames, CarryEvents) {
+    auto asked = link::decode(link::listen(9, some_id, "contact:7"));
+    ASSERT_TRUE(asked);
+    EXPECT_EQ(asked->type, link::Type::listen);
+    EXPECT_EQ(asked->ticket, 9u);
+    EXPECT_EQ(asked->id, some_id);
+    EXPECT_EQ(link::decode(link::listening(9))->ticket, 9u);
+    EXPECT_EQ(link::decode(link::unlisten(some_id, "workspace"))->id, some_id);
+    EXPECT_EQ(link::decode(link::gap(some_id))->id, some_id);
+
+    std::string listen = link::listen(9, some_id, "contact:7");
+    EXPECT_EQ(link::decode(listen)->audience, "contact:7");
+    std::string unlisten = link::unlisten(some_id, "workspace");
+    EXPECT_EQ(link::decode(unlisten)->audience, "workspace");
+
+    std::string frame = link::event(some_id, 1234567890123, {"workspace", "company:12"}, "id: 5\n\n");
+    auto told = link::decode(frame);
+    ASSERT_TRUE(told);
+    EXPECT_EQ(told->type, link::Type::event);
+    EXPECT_EQ(told->id, some_id);
+    EXPECT_EQ(told->number, 1234567890123);
+    EXPECT_EQ(told->audiences, (std::vector<std::string_view>{"workspace", "company:12"}));
+    EXPECT_EQ(told->text, "id: 5\n\n");
+    EXPECT_FALSE(link::decode(std::string_view(frame).substr(0, frame.size() - 12)));   // an audience cut short
+    std::string nameless = frame;
+    nameless[27] = 0;
+    EXPECT_FALSE(link::decode(nameless));
+}
+
+TEST(LinkFrames, CarryClaims) {
+    auto asked = link::decode(link::claim(9, some_id, 0x01020304));
+    ASSERT_TRUE(asked);
+    EXPECT_EQ(asked->type, link::Type::claim);
+    EXPECT_EQ(asked->ticket, 9u);
+    EXPECT_EQ(asked->id, some_id);
+    EXPECT_EQ(asked->limit, 0x01020304u);
+    EXPECT_TRUE(link::decode(link::claimed(9, true))->granted);
+    EXPECT_FALSE(link::decode(link::claimed(9, false))->granted);
+    EXPECT_EQ(link::decode(link::claimed(9, false))->ticket, 9u);
+    EXPECT_EQ(link::decode(link::release(some_id))->id, some_id);
+    EXPECT_EQ(link::decode(link::evict(some_id))->type, link::Type::evict);
+}
+
+TEST(LinkFrames, TellAnEventTooLargeAsAGap) {
+    EXPECT_EQ(link::event(some_id, 1, {"workspace"}, std::string(link::max_frame, 'x')), link::gap(some_id));
+    EXPECT_EQ(link::event(some_id, 1, std::vector<std::string_view>(256, "contact:1"), "x"), link::gap(some_id));
+    std::string frame = link::event(some_id, 1, {"workspace"}, std::string(link::max_frame - 37, 'x'));
+    EXPECT_EQ(frame.size(), link::max_frame);
+    EXPECT_EQ(link::decode(frame)->type, link::Type::event);
+}
+
 TEST(LinkFrames, HaveTheirLayout) {
-    EXPECT_EQ(link::hello(), std::string("\x01\x01", 2));
-    EXPECT_EQ(link::send_now(1, Uuid{}), std::string("\x01\x02\x01", 3) + std::string(23, '\0'));
+    EXPECT_EQ(link::hello(), std::string("\x02\x01", 2));
+    EXPECT_EQ(link::send_now(1, Uuid{}), std::string("\x02\x02\x01", 3) + std::string(23, '\0'));
     EXPECT_EQ(link::sent(258, {SendOutcome::Result::deferred, "x"}),
-              std::string("\x01\x07\x02\x01\0\0\0\0\0\0\x02x", 12));
+              std::string("\x02\x07\x02\x01\0\0\0\0\0\0\x02x", 12));
+    EXPECT_EQ(link::claim(1, Uuid{}, 258),
+              std::string("\x02\x0b\x01", 3) + std::string(23, '\0') + std::string("\x02\x01\0\0", 4));
+    EXPECT_EQ(link::event(Uuid{}, 3, {"workspace"}, "text"),
+              std::string("\x02\x0f", 2) + std::string(16, '\0') + std::string("\x03\0\0\0\0\0\0\0\x01\x09", 10) +
+                  "workspacetext");
 }
 
 TEST(LinkFrames, StayBelowTheLimit) {
@@ -54,19 +110,26 @@ TEST(LinkFrames, StayBelowTheLimit) {
 
 TEST(LinkFrames, RefuseWhatTheyAreNot) {
     EXPECT_FALSE(link::decode(""));
-    EXPECT_FALSE(link::decode("\x01"));
-    EXPECT_FALSE(link::decode(std::string("\x02\x01", 2)));       // another version
-    EXPECT_FALSE(link::decode(std::string("\x01\x00", 2)));       // no type
-    EXPECT_FALSE(link::decode(std::string("\x01\x63", 2)));       // an unknown one
+    EXPECT_FALSE(link::decode("\x02"));
+    EXPECT_FALSE(link::decode(std::string("\x01\x01", 2)));       // another version
+    EXPECT_FALSE(link::decode(std::string("\x02\x00", 2)));       // no type
+    EXPECT_FALSE(link::decode(std::string("\x02\x63", 2)));       // an unknown one
     for (const std::string& frame : {link::hello(), link::bump_all(), link::welcome(some_id), link::bump(some_id),
-                                     link::beat(5), link::send_now(1, some_id)}) {
+                                     link::beat(5), link::send_now(1, some_id), link::listening(3),
+                                     link::claim(4, some_id, 8), link::claimed(4, true), link::release(some_id),
+                                     link::evict(some_id), link::gap(some_id)}) {
         EXPECT_FALSE(link::decode(frame + "x")) << int(frame[1]);
         EXPECT_FALSE(link::decode(frame.substr(0, frame.size() - 1))) << int(frame[1]);
     }
     std::string told = link::sent(1, {});
     told[10] = 3;   // no such result
     EXPECT_FALSE(link::decode(told));
-    EXPECT_FALSE(link::decode(std::string(link::max_frame + 1, '\x01')));
+    std::string granted = link::claimed(1, true);
+    granted[10] = 2;
+    EXPECT_FALSE(link::decode(granted));
+    EXPECT_FALSE(link::decode(link::listen(1, some_id, "")));
+    EXPECT_FALSE(link::decode(link::unlisten(some_id, std::string(256, 'x'))));
+    EXPECT_FALSE(link::decode(std::string(link::max_frame + 1, '\x02')));
 }
 
 // A helper's Server and a dialler on one loop.
@@ -241,7 +304,7 @@ TEST_F(Line, CollapsesBumpsForASlowReader) {
 
 TEST_F(Line, IsClosedToWhoSpeaksAnotherLanguage) {
     auto server = serve();
-    for (std::string frame : {std::string("\x02\x01", 2), std::string(300, '\x01'), link::bump(some_id),
+    for (std::string frame : {std::string("\x01\x01", 2), std::string(300, '\x01'), link::bump(some_id),
                               link::send_now(1, some_id) /* before hello */}) {
         int fd = ::socket(AF_UNIX, SOCK_SEQPACKET, 0);
         sockaddr_un address{};
