@@ -11,7 +11,7 @@ using io::Lane;
 using io::Retry;
 using io::Statement;
 
-// One row per valid token, in the columns that principal_of() reads. $1: the accepted hashes.
+// One row per valid token, in the columns that principal_of() reads; what follows says which of them.
 constexpr const char* workspace_sql = R"(
 SELECT 'workspace' AS kind, t.id AS token_id, w.id AS workspace_id, w.slug,
        coalesce((w.feature_settings ->> 'member_model_enabled')::boolean, false) AS member_model,
@@ -21,8 +21,7 @@ SELECT 'workspace' AS kind, t.id AS token_id, w.id AS workspace_id, w.slug,
        floor(extract(epoch FROM t.expires_at))::bigint AS expires_at, t.secret_id
   FROM portal.workspace_access_tokens t
   JOIN portal.workspaces w ON w.id = t.workspace_id AND w.blocked_at IS NULL AND w.deleted_at IS NULL
- WHERE t.token_hash = ANY ($1::text[])
-   AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())
+ WHERE t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())
 )";
 
 constexpr const char* customer_sql = R"(
@@ -36,8 +35,7 @@ SELECT 'customer' AS kind, s.id AS token_id, w.id AS workspace_id, w.slug,
   JOIN portal.workspaces w ON w.id = s.workspace_id AND w.blocked_at IS NULL AND w.deleted_at IS NULL
   JOIN portal.customers c ON c.workspace_id = s.workspace_id AND c.id = s.customer_id
                          AND c.blocked_at IS NULL AND c.deleted_at IS NULL
- WHERE s.token_hash = ANY ($1::text[])
-   AND s.revoked_at IS NULL AND s.expires_at > now()
+ WHERE s.revoked_at IS NULL AND s.expires_at > now()
 )";
 
 constexpr const char* member_sql = R"(
@@ -53,8 +51,7 @@ SELECT 'member' AS kind, s.id AS token_id, w.id AS workspace_id, w.slug,
                          AND c.blocked_at IS NULL AND c.deleted_at IS NULL
   JOIN portal.members m ON m.workspace_id = s.workspace_id AND m.customer_id = s.customer_id AND m.id = s.member_id
                        AND m.deleted_at IS NULL
- WHERE s.token_hash = ANY ($1::text[])
-   AND s.revoked_at IS NULL AND s.expires_at > now()
+ WHERE s.revoked_at IS NULL AND s.expires_at > now()
 )";
 
 // A contact linked to a customer falls with it. Without a configuration row the portal is active.
@@ -71,21 +68,33 @@ SELECT 'portal' AS kind, t.id AS token_id, w.id AS workspace_id, w.slug,
   LEFT JOIN portal.contacts p ON p.workspace_id = t.workspace_id AND p.id = t.contact_id AND p.deleted_at IS NULL
   LEFT JOIN portal.companies o ON o.workspace_id = t.workspace_id AND o.id = t.company_id AND o.deleted_at IS NULL
   LEFT JOIN portal.customers c ON c.workspace_id = t.workspace_id AND c.id = coalesce(p.customer_id, o.customer_id)
- WHERE t.token_hash = ANY ($1::text[])
-   AND t.revoked_at IS NULL AND t.expires_at > now()
+ WHERE t.revoked_at IS NULL AND t.expires_at > now()
    AND coalesce(p.id, o.id) IS NOT NULL
    AND c.blocked_at IS NULL AND c.deleted_at IS NULL
    AND coalesce(f.is_active, true)
 )";
 
 
-constexpr Statement find_workspace_token{"credential_workspace", workspace_sql, Lane::lookup, Retry::read};
-constexpr Statement find_customer_session{"credential_customer", customer_sql, Lane::lookup, Retry::read};
-constexpr Statement find_member_session{"credential_member", member_sql, Lane::lookup, Retry::read};
-constexpr Statement find_portal_token{"credential_portal", portal_sql, Lane::lookup, Retry::read};
-const std::string any_sql = std::string(workspace_sql) + "UNION ALL" + customer_sql + "UNION ALL" + member_sql +
-                            "UNION ALL" + portal_sql + "LIMIT 1";
-const Statement find_any{"credential_any", any_sql.c_str(), Lane::lookup, Retry::read};
+// by the accepted hashes
+const std::string workspace_by_hash = std::string(workspace_sql) + "AND t.token_hash = ANY ($1::text[])\n";
+const std::string customer_by_hash = std::string(customer_sql) + "AND s.token_hash = ANY ($1::text[])\n";
+const std::string member_by_hash = std::string(member_sql) + "AND s.token_hash = ANY ($1::text[])\n";
+const std::string portal_by_hash = std::string(portal_sql) + "AND t.token_hash = ANY ($1::text[])\n";
+const std::string any_by_hash = workspace_by_hash + "UNION ALL" + customer_by_hash + "UNION ALL" + member_by_hash +
+                                "UNION ALL" + portal_by_hash + "LIMIT 1";
+const Statement find_workspace_token{"credential_workspace", workspace_by_hash.c_str(), Lane::lookup, Retry::read};
+const Statement find_customer_session{"credential_customer", customer_by_hash.c_str(), Lane::lookup, Retry::read};
+const Statement find_member_session{"credential_member", member_by_hash.c_str(), Lane::lookup, Retry::read};
+const Statement find_portal_token{"credential_portal", portal_by_hash.c_str(), Lane::lookup, Retry::read};
+const Statement find_any{"credential_any", any_by_hash.c_str(), Lane::lookup, Retry::read};
+
+// by their rows' ids
+const std::string customer_by_id = std::string(customer_sql) + "AND s.id = ANY ($1::uuid[])";
+const std::string member_by_id = std::string(member_sql) + "AND s.id = ANY ($1::uuid[])";
+const std::string portal_by_id = std::string(portal_sql) + "AND t.id = ANY ($1::uuid[])";
+const Statement living_customer_sessions{"credential_customer_by_id", customer_by_id.c_str(), Lane::lookup, Retry::read};
+const Statement living_member_sessions{"credential_member_by_id", member_by_id.c_str(), Lane::lookup, Retry::read};
+const Statement living_portal_tokens{"credential_portal_by_id", portal_by_id.c_str(), Lane::lookup, Retry::read};
 
 // Rows another worker is noting at this moment are skipped: they are being noted.
 #define TOUCH(table)                                                                                  \
@@ -197,6 +206,23 @@ io::Task<std::optional<Credential>> find_credential(io::Postgres& db, std::vecto
         co_return std::nullopt;
     }
     co_return Credential{principal_of(rows.front()), rows.front().string("secret_id")};
+}
+
+io::Task<std::vector<Principal>> living_credentials(io::Postgres& db, Kind kind, std::vector<Uuid> ids) {
+    std::vector<std::string> texts;
+    for (const Uuid& id : ids) {
+        texts.push_back(id.text());
+    }
+    io::Parameters parameters(texts);
+    const Statement& statement = kind == Kind::customer ? living_customer_sessions
+                                 : kind == Kind::member ? living_member_sessions
+                                                        : living_portal_tokens;
+    io::Rows rows = co_await db.query(statement, std::move(parameters));
+    std::vector<Principal> living;
+    for (int i = 0; i < rows.size(); ++i) {
+        living.push_back(principal_of(rows[i]));
+    }
+    co_return living;
 }
 
 io::Task<void> touch_last_used(io::Postgres& db, std::vector<Uuid> token_ids) {

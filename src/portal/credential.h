@@ -22,6 +22,9 @@ struct Credential {
 io::Task<std::optional<Credential>> find_credential(io::Postgres& db, std::vector<TokenHash> hashes, Kind claimed);
 io::Task<std::optional<Principal>> find_principal(io::Postgres& db, std::vector<TokenHash> hashes, Kind claimed);
 
+// Of these sessions (Kind::customer, member) or portal tokens (portal) those that are valid now.
+io::Task<std::vector<Principal>> living_credentials(io::Postgres& db, Kind kind, std::vector<Uuid> ids);
+
 // Notes that these tokens and sessions (of any kind) were used: one statement, and at most one write per row in 15 s.
 io::Task<void> touch_last_used(io::Postgres& db, std::vector<Uuid> token_ids);
 

@@ -16,13 +16,23 @@ namespace {
 constexpr std::int64_t first_back_off = 50;    // ms
 constexpr std::int64_t last_back_off = 2000;
 
+// What came of a question, if it was answered.
+struct Answer {
+    bool answered = false;
+    SendOutcome outcome;    // sent
+    bool granted = false;   // claimed
+};
+
+constexpr std::int64_t patience = 1000;        // ms for what the helper knows at once
+
 }  // namespace
 
-// Lives in the frame of send_now, so cancelling that takes it off the link's list.
+// Lives in the frame of whoever asks, so cancelling that takes it off the link's list.
 class HelperLink::Asking {
   public:
-    Asking(HelperLink& link, Uuid outbox_id, std::int64_t milliseconds)
-        : link_(link), outbox_id_(outbox_id), milliseconds_(milliseconds) {}
+    // `frame` asks under `ticket`.
+    Asking(HelperLink& link, std::uint64_t ticket, std::string frame, std::int64_t milliseconds)
+        : link_(link), ticket_(ticket), frame_(std::move(frame)), milliseconds_(milliseconds) {}
     Asking(const Asking&) = delete;
     ~Asking() {
         if (waiting_) {
@@ -35,12 +45,11 @@ class HelperLink::Asking {
         caller_ = caller;
         timer_ = link_.loop_.timer([this] { answer({}); }, io::Loop::Hold::process);
         timer_->set(milliseconds_);
-        ticket_ = link_.next_ticket_++;
         link_.askings_.push_back(this);
         waiting_ = true;
-        link_.send(link::send_now(ticket_, outbox_id_));
+        link_.send(std::move(frame_));
     }
-    SendOutcome await_resume() { return std::move(outcome_); }
+    Answer await_resume() { return std::move(answer_); }
 
     std::uint64_t ticket() const { return ticket_; }
     // The link goes first: nobody will answer, and nothing of it is touched any more.
@@ -48,9 +57,9 @@ class HelperLink::Asking {
         waiting_ = false;
         timer_->cancel();
     }
-    void answer(SendOutcome outcome) {
+    void answer(Answer answer) {
         unlink();
-        outcome_ = std::move(outcome);
+        answer_ = std::move(answer);
         timer_->cancel();
         caller_.resume();   // may destroy this
     }
@@ -63,13 +72,13 @@ class HelperLink::Asking {
     }
 
     HelperLink& link_;
-    Uuid outbox_id_;
+    std::uint64_t ticket_;
+    std::string frame_;
     std::int64_t milliseconds_;
-    std::uint64_t ticket_ = 0;
     bool waiting_ = false;
     std::coroutine_handle<> caller_;
     std::unique_ptr<io::Timer> timer_;
-    SendOutcome outcome_;   // deferred until told otherwise
+    Answer answer_;
 };
 
 HelperLink::HelperLink(io::Loop& loop, std::string socket_path, Callbacks callbacks)
@@ -93,8 +102,39 @@ HelperLink::~HelperLink() {
 }
 
 io::Task<SendOutcome> HelperLink::send_now(Uuid outbox_id, std::int64_t milliseconds) {
-    SendOutcome outcome = co_await Asking(*this, outbox_id, milliseconds);
-    co_return outcome;
+    const std::uint64_t ticket = next_ticket_++;
+    std::string frame = link::send_now(ticket, outbox_id);
+    Answer answer = co_await Asking(*this, ticket, std::move(frame), milliseconds);
+    co_return std::move(answer.outcome);   // deferred when there was none
+}
+
+io::Task<bool> HelperLink::listen(Uuid workspace, std::string audience) {
+    const std::uint64_t ticket = next_ticket_++;
+    std::string frame = link::listen(ticket, workspace, audience);
+    Answer answer = co_await Asking(*this, ticket, std::move(frame), patience);
+    co_return answer.answered;
+}
+
+void HelperLink::unlisten(const Uuid& workspace, std::string_view audience) {
+    if (helper_id_) {
+        send(link::unlisten(workspace, audience));
+    }
+}
+
+io::Task<EventFeed::Claim> HelperLink::claim(Uuid key, std::uint32_t limit) {
+    const std::uint64_t ticket = next_ticket_++;
+    std::string frame = link::claim(ticket, key, limit);
+    Answer answer = co_await Asking(*this, ticket, std::move(frame), patience);
+    if (!answer.answered) {
+        co_return Claim::unknown;
+    }
+    co_return answer.granted ? Claim::granted : Claim::refused;
+}
+
+void HelperLink::release(const Uuid& key) {
+    if (helper_id_) {
+        send(link::release(key));
+    }
 }
 
 void HelperLink::dial() noexcept {
@@ -199,6 +239,9 @@ bool HelperLink::handle(const link::Frame& frame) {
             if (callbacks_.bump_all) {
                 callbacks_.bump_all();
             }
+            if (listener_) {
+                listener_->on_line();
+            }
             return true;
         case link::Type::beat:
             // One that waited in the socket tells nothing about now.
@@ -216,16 +259,36 @@ bool HelperLink::handle(const link::Frame& frame) {
                 callbacks_.bump_all();
             }
             return true;
-        case link::Type::sent: {
-            auto asking = std::find_if(askings_.begin(), askings_.end(),
-                                       [&](Asking* one) { return one->ticket() == frame.ticket; });
-            if (asking != askings_.end()) {   // else it has given up waiting
-                (*asking)->answer(frame.outcome);
+        case link::Type::sent:
+        case link::Type::listening:
+        case link::Type::claimed:
+            answer(frame);
+            return true;
+        case link::Type::event:
+            if (listener_) {
+                listener_->on_event(frame.id, frame.number, frame.audiences, frame.text);
             }
             return true;
-        }
+        case link::Type::gap:
+            if (listener_) {
+                listener_->on_gap(frame.id);
+            }
+            return true;
+        case link::Type::evict:
+            if (listener_) {
+                listener_->on_evict(frame.id);
+            }
+            return true;
         default:
             return false;
+    }
+}
+
+void HelperLink::answer(const link::Frame& frame) {
+    auto asking = std::find_if(askings_.begin(), askings_.end(),
+                               [&](Asking* one) { return one->ticket() == frame.ticket; });
+    if (asking != askings_.end()) {   // else it has given up waiting
+        (*asking)->answer({true, frame.outcome, frame.granted});
     }
 }
 

@@ -9,12 +9,13 @@
 #include <vector>
 
 #include "io/loop.h"
+#include "portal/event_feed.h"
 #include "portal/helper_client.h"
 #include "portal/link.h"
 
 namespace portal {
 
-class HelperLink final : public HelperClient, private io::Watcher {
+class HelperLink final : public HelperClient, public EventFeed, private io::Watcher {
   public:
     struct Callbacks {
         std::function<void()> beat;                  // a fresh one; old ones are dropped
@@ -30,8 +31,14 @@ class HelperLink final : public HelperClient, private io::Watcher {
     std::optional<Uuid> helper_id() const override { return helper_id_; }
     io::Task<SendOutcome> send_now(Uuid outbox_id, std::int64_t milliseconds) override;
 
+    void hear(EventListener* listener) noexcept override { listener_ = listener; }
+    io::Task<bool> listen(Uuid workspace, std::string audience) override;
+    void unlisten(const Uuid& workspace, std::string_view audience) override;
+    io::Task<Claim> claim(Uuid key, std::uint32_t limit) override;
+    void release(const Uuid& key) override;
+
   private:
-    class Asking;   // one send_now: the awaiter, known to the link by its ticket
+    class Asking;   // one question: the awaiter, known to the link by its ticket
 
     void dial() noexcept;
     void hang_up(const char* why) noexcept;
@@ -39,6 +46,7 @@ class HelperLink final : public HelperClient, private io::Watcher {
     void on_shutdown() noexcept override;
     void receive();
     bool handle(const link::Frame& frame);           // false: not a frame of a helper's
+    void answer(const link::Frame& frame);
     void send(std::string frame) noexcept;
     void flush() noexcept;
     void update_idle() noexcept;
@@ -46,6 +54,7 @@ class HelperLink final : public HelperClient, private io::Watcher {
     io::Loop& loop_;
     std::string path_;
     Callbacks callbacks_;
+    EventListener* listener_ = nullptr;
     int fd_ = -1;
     std::unique_ptr<io::Watch> watch_;
     std::unique_ptr<io::Timer> redial_;

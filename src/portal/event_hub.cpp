@@ -1,0 +1,852 @@
+#include "portal/event_hub.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <ctime>
+
+#include "portal/credential.h"
+#include "portal/event.h"
+#include "portal/secrets.h"
+
+namespace portal {
+namespace {
+
+constexpr std::int64_t tick_interval = 250;      // ms
+constexpr std::int64_t unheard = 750;            // ms: a heartbeat older than this counts as none (DESIGN, Freshness)
+constexpr std::int64_t retry_interval = 1000;    // ms, with PostgreSQL gone
+constexpr std::int64_t patience = 60000;         // ms a reader may take nothing
+constexpr std::size_t most_unsent = 256 * 1024;  // bytes owed to a slow reader
+constexpr std::size_t most_held = 1000;          // events that wait while PostgreSQL is read
+constexpr std::int64_t batch = 100;              // events a reader takes at a time
+constexpr std::size_t chunk = 500;               // audiences or sessions a statement asks for
+constexpr std::size_t readers = 8;
+
+http::SharedText shared(std::string_view text) { return std::make_shared<const http::StreamText>(text); }
+
+// Milliseconds until a browser dials again: spread, so that a reload is no stampede.
+std::string retry_line(std::uint32_t least, std::uint32_t spread) {
+    std::uint32_t random;
+    random_bytes(&random, sizeof(random));
+    return "retry: " + std::to_string(least + random % (spread + 1)) + "\n";
+}
+
+}  // namespace
+
+struct EventHub::Place {
+    Place* next = this;
+    Place* previous = this;
+    Stream* stream = nullptr;
+    Audience* audience = nullptr;
+
+    bool alone() const { return next == this; }
+    void insert(Place& place) {
+        place.next = this;
+        place.previous = previous;
+        previous->next = &place;
+        previous = &place;
+    }
+    void unlink() {
+        next->previous = previous;
+        previous->next = next;
+        next = previous = this;
+    }
+};
+
+struct EventHub::Reader {
+    Stream* stream = nullptr;
+    io::Task<void> task;
+
+    void forget(const Stream& gone) {
+        if (stream == &gone) {
+            stream = nullptr;
+        }
+    }
+};
+
+struct EventHub::Audience {
+    Place head;
+    const AudienceKey* key = nullptr;
+    bool listened = false;
+};
+
+struct EventHub::Workspace {
+    struct Held {
+        std::int64_t number;
+        std::vector<AudienceKey> audiences;
+        http::SharedText text;
+    };
+
+    Uuid id;
+    std::unordered_map<AudienceKey, Audience, Hash> audiences;
+    bool looking = false;      // for missed events; live ones wait
+    bool overflow = false;     // too many of them waited: look again
+    std::vector<Held> held;
+};
+
+class EventHub::Stream final : public http::StreamBody {
+  public:
+    Stream(EventHub& hub, const EventStreamRequest& request)
+        : hub_(hub), session_(request.principal.token_id), customer_(request.principal.customer_id),
+          member_(request.principal.member_id), address_(request.address), ticket_(request.ticket),
+          expires_at_(request.principal.expires_at), kind_(request.principal.kind) {}
+    ~Stream() override { hub_.leave(*this); }
+
+    void start(http::StreamSink& sink) noexcept override;
+    void drained() noexcept override;
+    void shutdown() noexcept override;
+
+    // A live event of one of its audiences.
+    void offer(std::int64_t number, const http::SharedText& text) noexcept;
+    // Sends it; false: the reader takes no more for now.
+    bool give(std::int64_t number, const http::SharedText& text) noexcept;
+    // All that was missed has been read: what waited meanwhile follows. false: some of it was lost, read again.
+    bool caught_up() noexcept;
+    void beat(std::int64_t now) noexcept;
+    void bye(const char* reason) noexcept;
+    void cut() noexcept;
+
+    bool live() const { return state_ == State::live; }
+    bool behind() const { return state_ == State::behind; }
+    bool ended() const { return state_ == State::ended; }
+    bool stalled(std::int64_t now) const { return state_ == State::blocked && now - blocked_at_ > patience; }
+
+  private:
+    friend class EventHub;
+    enum class State : std::uint8_t {
+        opening,   // not yet started
+        live,
+        blocked,   // the reader takes nothing
+        behind,    // PostgreSQL has something for it
+        ended,
+    };
+    enum Claimed : std::uint8_t { session = 1, address = 2, ticket = 4 };
+    struct Waiting {
+        std::int64_t number;
+        http::SharedText text;
+    };
+
+    const Uuid& key(Claimed claim) const {
+        return claim == session ? session_ : claim == address ? address_ : ticket_;
+    }
+    void wait(std::int64_t number, const http::SharedText& text) noexcept;
+
+    EventHub& hub_;
+    http::StreamSink* sink_ = nullptr;
+    Workspace* workspace_ = nullptr;
+    Place places_[2];
+    Uuid session_, customer_, member_, address_, ticket_;
+    std::int64_t expires_at_;            // Unix seconds, 0: never
+    std::int64_t last_ = 0;              // the number sent last
+    std::int64_t next_beat_ = 0;
+    std::int64_t blocked_at_ = 0;
+    std::vector<Waiting> waiting_;       // live events, while it opens or is behind
+    std::uint32_t index_ = 0;            // in streams_
+    std::uint32_t owed_ = 0;             // bytes, while blocked
+    Kind kind_;
+    State state_ = State::opening;
+    bool missed_ = false;                // events since it was blocked, or more waited than may
+    bool reset_ = false;                 // say so first
+    bool queued_ = false;                // for a reader
+    std::uint8_t claims_ = 0;            // what it holds at the feed: bits of Claimed
+};
+
+void EventHub::Stream::start(http::StreamSink& sink) noexcept try {
+    sink_ = &sink;
+    next_beat_ = hub_.loop_.now() + hub_.limits_.heartbeat;
+    state_ = State::live;
+    std::string prelude = retry_line(2000, 2000) + ": connected\n\n";
+    if (reset_) {
+        const std::string newest = std::to_string(last_);
+        prelude += "id: " + newest + "\nevent: reset\ndata: {\"id\":" + newest + "}\n\n";
+    }
+    if (!give(last_, shared(prelude))) {
+        missed_ = true;
+        return;
+    }
+    if (!caught_up()) {
+        hub_.catch_up(*this);
+    }
+} catch (...) {
+    cut();
+}
+
+void EventHub::Stream::offer(std::int64_t number, const http::SharedText& text) noexcept {
+    switch (state_) {
+        case State::opening:
+        case State::behind:
+            wait(number, text);
+            return;
+        case State::live:
+            if (number > last_) {
+                give(number, text);
+            }
+            return;
+        case State::blocked:
+            missed_ = true;
+            owed_ += std::uint32_t(text->plain().size());
+            if (owed_ > most_unsent) {
+                cut();
+            }
+            return;
+        case State::ended:
+            return;
+    }
+}
+
+void EventHub::Stream::wait(std::int64_t number, const http::SharedText& text) noexcept try {
+    if (waiting_.size() >= most_held) {
+        missed_ = true;   // PostgreSQL keeps them
+        return;
+    }
+    waiting_.push_back({number, text});
+} catch (...) {
+    missed_ = true;
+}
+
+bool EventHub::Stream::give(std::int64_t number, const http::SharedText& text) noexcept {
+    last_ = number;
+    if (sink_->send(text)) {
+        return true;
+    }
+    state_ = State::blocked;
+    missed_ = false;
+    owed_ = std::uint32_t(text->plain().size());
+    blocked_at_ = hub_.loop_.now();
+    return false;
+}
+
+bool EventHub::Stream::caught_up() noexcept {
+    if (missed_) {
+        missed_ = false;
+        waiting_.clear();
+        return false;
+    }
+    state_ = State::live;
+    std::vector<Waiting> waited = std::move(waiting_);
+    waiting_ = {};
+    for (const Waiting& one : waited) {
+        if (one.number > last_) {
+            offer(one.number, one.text);
+        }
+    }
+    return true;
+}
+
+void EventHub::Stream::drained() noexcept {
+    if (state_ != State::blocked) {
+        return;
+    }
+    owed_ = 0;
+    state_ = State::live;
+    if (missed_) {
+        hub_.catch_up(*this);
+    }
+}
+
+void EventHub::Stream::beat(std::int64_t now) noexcept {
+    next_beat_ = std::max(next_beat_ + hub_.limits_.heartbeat, now);
+    if (state_ == State::live) {
+        give(last_, hub_.heartbeat_);
+    }
+}
+
+void EventHub::Stream::shutdown() noexcept try {
+    if (state_ != State::blocked && state_ != State::ended) {
+        sink_->send(shared(retry_line(0, 5000) + "\n"));
+    }
+    cut();
+} catch (...) {
+    cut();
+}
+
+void EventHub::Stream::bye(const char* reason) noexcept try {
+    if (state_ != State::blocked && state_ != State::ended && sink_) {
+        sink_->send(shared("event: bye\ndata: {\"reason\":\"" + std::string(reason) + "\"}\n\n"));
+    }
+    cut();
+} catch (...) {
+    cut();
+}
+
+void EventHub::Stream::cut() noexcept {
+    if (state_ == State::ended) {
+        return;
+    }
+    state_ = State::ended;
+    waiting_.clear();
+    if (sink_) {
+        sink_->end();
+    }
+}
+
+// ---- opening
+
+std::size_t EventHub::Hash::operator()(const Uuid& id) const noexcept {
+    std::size_t high, low;   // ids are random, or end in a number
+    std::memcpy(&high, id.bytes.data(), sizeof(high));
+    std::memcpy(&low, id.bytes.data() + 8, sizeof(low));
+    return high ^ (low * 0x9e3779b97f4a7c15u);
+}
+
+std::size_t EventHub::Hash::operator()(const AudienceKey& key) const noexcept {
+    return (*this)(key.id) ^ std::size_t(key.kind);
+}
+
+namespace {
+
+constexpr std::string_view customer_prefix = "customer:";
+constexpr std::string_view contact_prefix = "contact:";
+constexpr std::string_view company_prefix = "company:";
+
+Uuid numbered(std::string_view digits) {
+    std::uint64_t number = 0;
+    std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    Uuid id;
+    std::memcpy(id.bytes.data() + 8, &number, sizeof(number));
+    return id;
+}
+
+std::int64_t number_of(const Uuid& id) {
+    std::int64_t number;
+    std::memcpy(&number, id.bytes.data() + 8, sizeof(number));
+    return number;
+}
+
+}  // namespace
+
+EventHub::AudienceKey EventHub::key_of(std::string_view audience) {
+    if (audience.starts_with(customer_prefix)) {
+        return {'u', Uuid::parse(audience.substr(customer_prefix.size())).value_or(Uuid{})};
+    }
+    if (audience.starts_with(contact_prefix)) {
+        return {'c', numbered(audience.substr(contact_prefix.size()))};
+    }
+    if (audience.starts_with(company_prefix)) {
+        return {'o', numbered(audience.substr(company_prefix.size()))};
+    }
+    return {'w', {}};
+}
+
+std::string EventHub::text_of(const AudienceKey& key) {
+    switch (key.kind) {
+        case 'u': return customer_audience(key.id);
+        case 'c': return addressee_audience(false, number_of(key.id));
+        case 'o': return addressee_audience(true, number_of(key.id));
+        default: return std::string(workspace_audience);
+    }
+}
+
+EventHub::EventHub(io::Loop& loop, io::Postgres& db, EventFeed* feed, EventStreamLimits limits)
+    : loop_(loop), db_(db), feed_(feed), limits_(limits), heartbeat_(shared(":\n\n")),
+      tick_(loop.timer([this] { tick(); }, io::Loop::Hold::nothing)) {
+    if (feed_) {
+        feed_->hear(this);
+    }
+}
+
+EventHub::~EventHub() {
+    if (feed_) {
+        feed_->hear(nullptr);
+    }
+}
+
+io::Task<std::unique_ptr<http::StreamBody>> EventHub::open(EventStreamRequest request) {
+    if (limits_.worker != 0 && streams_.size() >= limits_.worker) {
+        throw TooManyStreams();
+    }
+    const Uuid workspace = request.principal.workspace_id;
+    const Principal& principal = request.principal;
+    std::vector<std::string> audiences{std::string(workspace_audience)};
+    audiences.push_back(principal.kind == Kind::portal
+                            ? addressee_audience(principal.addressee_is_company, principal.addressee_id)
+                            : customer_audience(principal.customer_id));
+    auto stream = std::make_unique<Stream>(*this, request);
+    std::unique_ptr<Workspace>& found = workspaces_[workspace];
+    if (!found) {
+        found = std::make_unique<Workspace>();
+        found->id = workspace;
+    }
+    stream->workspace_ = found.get();
+    for (int i = 0; i < 2; ++i) {
+        auto [place, fresh] = found->audiences.try_emplace(key_of(audiences[std::size_t(i)]));
+        place->second.key = &place->first;
+        stream->places_[i].stream = stream.get();
+        stream->places_[i].audience = &place->second;
+        place->second.head.insert(stream->places_[i]);
+    }
+    join(*stream);
+
+    co_await count(*stream);
+    co_await listen(*stream);
+    EventPosition position = co_await event_position(db_, workspace, std::move(audiences), request.after);
+    stream->last_ = position.newest;
+    if (request.after >= 0) {
+        stream->reset_ = position.reset;
+        stream->last_ = position.reset ? position.newest : request.after;
+        stream->missed_ = stream->missed_ || stream->last_ < position.newest;
+    }
+    co_return stream;
+}
+
+void EventHub::join(Stream& stream) {
+    stream.index_ = std::uint32_t(streams_.size());
+    streams_.push_back(&stream);
+    if (streams_.size() == 1) {
+        tick_->set(tick_interval);
+    }
+}
+
+void EventHub::leave(Stream& stream) noexcept {
+    for (Place& place : stream.places_) {
+        Audience* audience = place.audience;
+        if (audience == nullptr) {
+            continue;
+        }
+        place.unlink();
+        if (audience->head.alone()) {
+            const AudienceKey key = *audience->key;
+            if (feed_ && audience->listened) {
+                feed_->unlisten(stream.workspace_->id, text_of(key));
+            }
+            stream.workspace_->audiences.erase(key);
+        }
+    }
+    if (stream.workspace_ && stream.workspace_->audiences.empty()) {
+        const Uuid id = stream.workspace_->id;
+        gaps_.erase(id);
+        workspaces_.erase(id);
+    }
+    for (const auto claim : {Stream::session, Stream::address, Stream::ticket}) {
+        if (feed_ && (stream.claims_ & claim)) {
+            feed_->release(stream.key(claim));
+        }
+    }
+    if (stream.queued_) {
+        std::erase(behind_, &stream);
+    }
+    for (auto& reader : readers_) {
+        reader->forget(stream);
+    }
+    if (stream.index_ < streams_.size() && streams_[stream.index_] == &stream) {
+        streams_[stream.index_] = streams_.back();
+        streams_[stream.index_]->index_ = stream.index_;
+        streams_.pop_back();
+    }
+}
+
+// Counts it for its session and its address, and takes its ticket from a stream that had it.
+io::Task<void> EventHub::count(Stream& stream) {
+    if (!stream.ticket_.is_nil()) {
+        on_evict(stream.ticket_);
+        co_await count(stream, Stream::ticket, 0);
+    }
+    const std::uint32_t streams = stream.kind_ == Kind::portal ? limits_.portal : limits_.session;
+    if (streams != 0) {
+        co_await count(stream, Stream::session, streams);
+    }
+    if (limits_.address != 0) {
+        co_await count(stream, Stream::address, limits_.address);
+    }
+}
+
+io::Task<void> EventHub::count(Stream& stream, std::uint8_t claim, std::uint32_t limit) {
+    const auto which = Stream::Claimed(claim);
+    const Uuid key = stream.key(which);
+    auto claimed = EventFeed::Claim::unknown;
+    if (feed_) {
+        claimed = co_await feed_->claim(key, limit);
+    }
+    if (claimed == EventFeed::Claim::unknown && limit != 0) {
+        // nobody counts for the host: this worker does
+        const auto held = std::count_if(streams_.begin(), streams_.end(), [&](const Stream* other) {
+            return (other->claims_ & claim) && other->key(which) == key;
+        });
+        claimed = held < std::int64_t(limit) ? EventFeed::Claim::granted : EventFeed::Claim::refused;
+    }
+    if (claimed == EventFeed::Claim::refused) {
+        throw TooManyStreams();
+    }
+    stream.claims_ |= claim;
+}
+
+io::Task<void> EventHub::listen(Stream& stream) {
+    const Uuid workspace = stream.workspace_->id;
+    for (Place& place : stream.places_) {
+        if (feed_ == nullptr || place.audience->listened) {
+            continue;
+        }
+        std::string audience = text_of(*place.audience->key);
+        const bool heard = co_await feed_->listen(workspace, std::move(audience));
+        place.audience->listened = heard;
+    }
+}
+
+// ---- what the feed tells
+
+void EventHub::on_event(const Uuid& workspace, std::int64_t number, const std::vector<std::string_view>& audiences,
+                        std::string_view text) {
+    auto found = workspaces_.find(workspace);
+    if (found == workspaces_.end()) {
+        return;
+    }
+    std::vector<AudienceKey> keys;
+    keys.reserve(audiences.size());
+    for (std::string_view audience : audiences) {
+        keys.push_back(key_of(audience));
+    }
+    Workspace& place = *found->second;
+    http::SharedText once = shared(text);
+    if (!place.looking) {
+        deliver(place, number, keys, once);
+    } else if (place.held.size() < most_held) {
+        place.held.push_back({number, std::move(keys), std::move(once)});
+    } else {
+        place.overflow = true;   // PostgreSQL keeps them
+    }
+}
+
+void EventHub::deliver(Workspace& workspace, std::int64_t number, const std::vector<AudienceKey>& audiences,
+                       const http::SharedText& text) noexcept {
+    for (const AudienceKey& key : audiences) {
+        auto found = workspace.audiences.find(key);
+        if (found == workspace.audiences.end()) {
+            continue;
+        }
+        Place& head = found->second.head;
+        for (Place* place = head.next; place != &head; place = place->next) {
+            place->stream->offer(number, text);
+        }
+    }
+}
+
+void EventHub::on_gap(const Uuid& workspace) {
+    for (auto& [id, place] : workspaces_) {
+        if (workspace.is_nil() || workspace == id) {
+            place->overflow = place->overflow || place->looking;
+            place->looking = true;
+            gaps_.insert(id);
+        }
+    }
+    if (!gaps_.empty() && (!looking_.valid() || looking_.done())) {
+        looking_ = look_for_missed();
+        looking_.start();
+    }
+}
+
+void EventHub::on_evict(const Uuid& key) {
+    for (std::size_t i = 0; i < streams_.size(); ++i) {
+        Stream& stream = *streams_[i];
+        if ((stream.claims_ & Stream::ticket) && stream.ticket_ == key) {
+            stream.claims_ &= std::uint8_t(~Stream::ticket);
+            stream.bye("replaced");
+        }
+    }
+}
+
+void EventHub::on_line() {
+    listen_again_ = true;
+    if (!listening_.valid() || listening_.done()) {
+        listening_ = listen_again();
+        listening_.start();
+    }
+}
+
+// The helper is another, or has forgotten: it is told all, and what it did not send meanwhile is looked for.
+io::Task<void> EventHub::listen_again() {
+    while (listen_again_) {
+        listen_again_ = false;
+        std::vector<std::pair<Uuid, AudienceKey>> audiences;
+        for (auto& [id, workspace] : workspaces_) {
+            for (auto& [key, audience] : workspace->audiences) {
+                audience.listened = false;
+                audiences.emplace_back(id, key);
+            }
+        }
+        for (const auto& [id, key] : audiences) {
+            std::string audience = text_of(key);
+            const bool heard = co_await feed_->listen(id, std::move(audience));
+            auto workspace = workspaces_.find(id);
+            if (workspace == workspaces_.end()) {
+                continue;
+            }
+            auto found = workspace->second->audiences.find(key);
+            if (found != workspace->second->audiences.end()) {
+                found->second.listened = heard;
+            }
+        }
+        on_gap(Uuid{});
+        std::vector<Uuid> claims;
+        for (const Stream* stream : streams_) {
+            for (const auto claim : {Stream::session, Stream::address}) {
+                if (stream->claims_ & claim) {
+                    claims.push_back(stream->key(claim));
+                }
+            }
+        }
+        for (const Uuid& key : claims) {
+            co_await feed_->claim(key, UINT32_MAX);
+        }
+    }
+}
+
+// ---- catching up
+
+io::Task<void> EventHub::look_for_missed() {
+    while (!gaps_.empty()) {
+        const Uuid workspace = *gaps_.begin();
+        bool asked = true;
+        try {
+            co_await look_for_missed(workspace);
+        } catch (const std::exception&) {
+            asked = false;
+        }
+        if (!asked) {
+            retry_at_ = loop_.now() + retry_interval;   // tick() goes on
+            co_return;
+        }
+        gaps_.erase(workspace);
+        auto found = workspaces_.find(workspace);
+        if (found == workspaces_.end()) {
+            continue;
+        }
+        Workspace& place = *found->second;
+        std::vector<Workspace::Held> held = std::move(place.held);
+        place.held = {};
+        if (place.overflow) {
+            place.overflow = false;
+            gaps_.insert(workspace);
+            continue;
+        }
+        place.looking = false;
+        for (const Workspace::Held& one : held) {
+            deliver(place, one.number, one.audiences, one.text);
+        }
+    }
+}
+
+// Streams of an audience that has events beyond what they were sent are behind. The rest miss nothing.
+io::Task<void> EventHub::look_for_missed(Uuid workspace) {
+    std::vector<std::pair<AudienceKey, std::int64_t>> positions;
+    auto found = workspaces_.find(workspace);
+    if (found == workspaces_.end()) {
+        co_return;
+    }
+    for (auto& [key, audience] : found->second->audiences) {
+        std::int64_t least = -1;
+        for (Place* place = audience.head.next; place != &audience.head; place = place->next) {
+            if (place->stream->live()) {
+                least = least < 0 ? place->stream->last_ : std::min(least, place->stream->last_);
+            } else {
+                place->stream->missed_ = true;   // it will read for itself
+            }
+        }
+        if (least >= 0) {
+            positions.emplace_back(key, least);
+        }
+    }
+    for (std::size_t from = 0; from < positions.size(); from += chunk) {
+        std::vector<std::string> audiences, numbers;
+        for (std::size_t i = from; i < std::min(from + chunk, positions.size()); ++i) {
+            audiences.push_back(text_of(positions[i].first));
+            numbers.push_back(std::to_string(positions[i].second));
+        }
+        std::vector<std::size_t> behind =
+            co_await audiences_behind(db_, workspace, std::move(audiences), std::move(numbers));
+        found = workspaces_.find(workspace);
+        if (found == workspaces_.end()) {
+            co_return;
+        }
+        for (std::size_t place_of : behind) {
+            auto audience = found->second->audiences.find(positions[from + place_of].first);
+            if (audience == found->second->audiences.end()) {
+                continue;
+            }
+            Place& head = audience->second.head;
+            for (Place* place = head.next; place != &head; place = place->next) {
+                if (place->stream->live()) {
+                    catch_up(*place->stream);
+                }
+            }
+        }
+    }
+}
+
+// Has a reader bring it up to date; live events wait meanwhile.
+void EventHub::catch_up(Stream& stream) {
+    if (stream.ended()) {
+        return;
+    }
+    stream.state_ = Stream::State::behind;
+    stream.missed_ = false;
+    if (stream.queued_) {
+        return;
+    }
+    behind_.push_back(&stream);
+    stream.queued_ = true;
+    if (loop_.now() < retry_at_) {
+        return;   // tick() goes on
+    }
+    for (auto& reader : readers_) {
+        if (!reader->task.valid() || reader->task.done()) {
+            reader->task = read(*reader);
+            reader->task.start();
+            return;
+        }
+    }
+    if (readers_.size() < readers) {
+        readers_.push_back(std::make_unique<Reader>());
+        Reader& reader = *readers_.back();
+        reader.task = read(reader);
+        reader.task.start();
+    }
+}
+
+io::Task<void> EventHub::read(Reader& reader) {
+    while (!behind_.empty()) {
+        reader.stream = behind_.front();
+        behind_.pop_front();
+        reader.stream->queued_ = false;
+        bool asked = true;
+        try {
+            co_await read_missed(reader);
+        } catch (const std::exception&) {
+            asked = false;
+        }
+        if (!asked) {
+            retry_at_ = loop_.now() + retry_interval;   // tick() goes on
+            if (reader.stream && !reader.stream->queued_) {
+                behind_.push_back(reader.stream);
+                reader.stream->queued_ = true;
+            }
+            reader.stream = nullptr;
+            co_return;
+        }
+        reader.stream = nullptr;
+    }
+}
+
+io::Task<void> EventHub::read_missed(Reader& reader) {
+    const Uuid workspace = reader.stream->workspace_->id;
+    while (reader.stream && reader.stream->behind()) {
+        std::vector<std::string> audiences;
+        for (const Place& place : reader.stream->places_) {
+            audiences.push_back(text_of(*place.audience->key));
+        }
+        const std::int64_t after = reader.stream->last_;
+        std::vector<Event> events = co_await events_after(db_, workspace, std::move(audiences), after, batch);
+        if (reader.stream == nullptr || !reader.stream->behind()) {
+            co_return;
+        }
+        for (const Event& event : events) {
+            http::SharedText text = shared(event_frame(event));
+            if (!reader.stream->give(event.number, text)) {
+                reader.stream->missed_ = true;   // it comes back when it has drained
+                co_return;
+            }
+        }
+        if (std::int64_t(events.size()) < batch && reader.stream->caught_up()) {
+            co_return;
+        }
+    }
+}
+
+// ---- time
+
+void EventHub::tick() noexcept {
+    const std::int64_t now = loop_.now();
+    const std::int64_t unix_now = std::time(nullptr);
+    std::size_t beats = 64 + streams_.size() / 16;   // a tick's share, should many be due at once
+    for (std::size_t i = 0; i < streams_.size(); ++i) {
+        Stream& stream = *streams_[i];
+        if (stream.expires_at_ != 0 && stream.expires_at_ <= unix_now) {
+            stream.bye("expired");
+        } else if (stream.stalled(now)) {
+            stream.cut();
+        } else if (stream.next_beat_ <= now && stream.sink_ && beats > 0) {
+            --beats;
+            stream.beat(now);
+        }
+    }
+    if (now >= retry_at_) {
+        if (!gaps_.empty()) {
+            on_gap(*gaps_.begin());
+        }
+        if (!behind_.empty()) {
+            Stream* first = behind_.front();
+            behind_.pop_front();
+            first->queued_ = false;
+            catch_up(*first);
+        }
+    }
+    check_some();
+    if (!streams_.empty()) {
+        tick_->set(tick_interval);
+    }
+}
+
+void EventHub::bump(const Uuid& id) {
+    if (!streams_.empty()) {
+        changed_.insert(id);
+    }
+}
+
+// Sessions of which something changed are asked for again: all of them while nobody would tell.
+void EventHub::check_some() noexcept try {
+    const std::int64_t now = loop_.now();
+    const bool heard = feed_ && now - beaten_at_ <= unheard;
+    const bool all = check_all_ || (!heard && now - checked_at_ >= unheard);
+    if ((!all && changed_.empty()) || (checking_.valid() && !checking_.done())) {
+        return;
+    }
+    std::array<Ids, 3> sessions;   // of customers, of members, portal tokens
+    for (const Stream* stream : streams_) {
+        if (all || changed_.contains(stream->session_) || changed_.contains(stream->workspace_->id) ||
+            changed_.contains(stream->customer_) || changed_.contains(stream->member_)) {
+            sessions[stream->kind_ == Kind::customer ? 0 : stream->kind_ == Kind::member ? 1 : 2].insert(
+                stream->session_);
+        }
+    }
+    check_all_ = false;
+    changed_.clear();
+    checked_at_ = now;
+    std::array<std::vector<Uuid>, 3> lists;
+    for (std::size_t i = 0; i < 3; ++i) {
+        lists[i].assign(sessions[i].begin(), sessions[i].end());
+    }
+    checking_ = check(std::move(lists));
+    checking_.start();
+} catch (...) {
+    check_all_ = true;
+}
+
+io::Task<void> EventHub::check(std::array<std::vector<Uuid>, 3> sessions) {
+    constexpr Kind kinds[] = {Kind::customer, Kind::member, Kind::portal};
+    for (std::size_t i = 0; i < 3; ++i) {
+        for (std::size_t from = 0; from < sessions[i].size(); from += chunk) {
+            const std::size_t to = std::min(from + chunk, sessions[i].size());
+            std::vector<Uuid> asked(sessions[i].begin() + std::ptrdiff_t(from), sessions[i].begin() + std::ptrdiff_t(to));
+            Ids dead(asked.begin(), asked.end());
+            bool answered = true;
+            try {
+                std::vector<Principal> living = co_await living_credentials(db_, kinds[i], std::move(asked));
+                for (const Principal& principal : living) {
+                    dead.erase(principal.token_id);
+                }
+            } catch (const std::exception&) {
+                answered = false;
+            }
+            if (!answered) {
+                check_all_ = true;   // with PostgreSQL back
+                co_return;
+            }
+            for (std::size_t at = 0; !dead.empty() && at < streams_.size(); ++at) {
+                if (dead.contains(streams_[at]->session_)) {
+                    streams_[at]->bye("revoked");
+                }
+            }
+        }
+    }
+}
+
+}  // namespace portal
