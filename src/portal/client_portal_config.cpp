@@ -69,21 +69,6 @@ constexpr double readable = 3.0;   // WCAG 2.1, 1.4.11 and large text
 constexpr std::int64_t longest_life = 3650;
 constexpr const char* bad_logo = "The logo should be a path below the logo root or an https URL.";
 
-Json config_json(const io::Row& row) {
-    return Json::object({
-        {"portal_name", row.text("portal_name")},
-        {"portal_logo", row.optional("portal_logo")},
-        {"primary_color", row.text("primary_color")},
-        {"secondary_color", row.text("secondary_color")},
-        {"welcome_message", row.text("welcome_message")},
-        {"enabled_modules", Json::parse(row.text("enabled_modules"))},
-        {"is_active", row.boolean("is_active")},
-        {"allow_file_sharing", row.boolean("allow_file_sharing")},
-        {"show_activity_feed", row.boolean("show_activity_feed")},
-        {"token_expiration_days", row.integer("token_expiration_days")},
-    });
-}
-
 // The same bytes have the same tag, on every node.
 std::string etag_of(std::string_view body) {
     Digest digest{};
@@ -155,6 +140,21 @@ void warn(std::vector<std::string>& warnings, const char* member, const std::opt
 
 }  // namespace
 
+Json client_portal_config_json(const io::Row& row) {
+    return Json::object({
+        {"portal_name", row.text("portal_name")},
+        {"portal_logo", row.optional("portal_logo")},
+        {"primary_color", row.text("primary_color")},
+        {"secondary_color", row.text("secondary_color")},
+        {"welcome_message", row.text("welcome_message")},
+        {"enabled_modules", Json::parse(row.text("enabled_modules"))},
+        {"is_active", row.boolean("is_active")},
+        {"allow_file_sharing", row.boolean("allow_file_sharing")},
+        {"show_activity_feed", row.boolean("show_activity_feed")},
+        {"token_expiration_days", row.integer("token_expiration_days")},
+    });
+}
+
 double contrast_with_white(std::string_view color) {
     double luminance = 0.2126 * linear(hex_pair(color.substr(1))) + 0.7152 * linear(hex_pair(color.substr(3))) +
                        0.0722 * linear(hex_pair(color.substr(5)));
@@ -214,7 +214,7 @@ io::Task<CachedConfig> find_client_portal_config(Services& portal, Uuid workspac
         throw http::invalid_token();   // the workspace went while its token was being looked at
     }
     CachedConfig config;
-    config.body = Json::object({{"data", config_json(rows.front())}}).dump();
+    config.body = Json::object({{"data", client_portal_config_json(rows.front())}}).dump();
     config.etag = etag_of(config.body);
     portal.configs.store(workspace, config, generation);
     co_return config;
@@ -227,7 +227,7 @@ io::Task<Json> change_client_portal_config(Services& portal, Uuid workspace, Cli
                           input.sets_portal_logo);
     io::Rows rows = co_await portal.db.query(change_statement, std::move(parameters));
     portal.configs.bump(workspace);
-    Json body = Json::object({{"data", config_json(rows.front())}});
+    Json body = Json::object({{"data", client_portal_config_json(rows.front())}});
     std::vector<std::string> warnings = input.warnings();
     if (!warnings.empty()) {
         Json list = Json::array();

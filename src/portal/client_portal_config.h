@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "http/json.h"
+#include "io/postgres.h"
 #include "io/task.h"
 #include "portal/config_cache.h"
 #include "portal/services.h"
@@ -28,6 +29,8 @@ struct ClientPortalConfigInput {
     std::vector<std::string> warnings() const;
 };
 
+// `data` of GET /config: the ten members, from a row that has them as columns.
+http::Json client_portal_config_json(const io::Row& row);
 // The answer of GET /config, from memory where it is fresh.
 io::Task<CachedConfig> find_client_portal_config(Services& portal, Uuid workspace);
 // {"data":{...}[,"warnings":[...]]}

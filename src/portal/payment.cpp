@@ -11,8 +11,8 @@
         ".session_id AS payment_session_id, " alias ".status AS payment_status, " alias           \
         ".amount_cents AS payment_amount_cents, " alias ".currency AS payment_currency, " alias   \
         ".platform_fee_cents AS payment_platform_fee_cents, " alias                               \
-        ".stripe_checkout_session_id AS payment_checkout_session_id, " alias                      \
-        ".stripe_payment_intent_id AS payment_intent_id, " alias                                  \
+        ".stripe_checkout_session_id AS payment_stripe_checkout_session_id, " alias                      \
+        ".stripe_payment_intent_id AS payment_stripe_payment_intent_id, " alias                                  \
         ".buyer_email AS payment_buyer_email, " alias ".buyer_name AS payment_buyer_name, " alias \
         ".customer_id AS payment_customer_id"
 
@@ -136,23 +136,6 @@ SELECT (SELECT count(*) FROM mine) AS total, placed.position, )" PAYMENT_COLUMNS
 
 constexpr std::size_t max_text = 256;
 
-Json payment_json(const io::Row& row) {
-    return Json::object({
-        {"id", row.text("payment_id")},
-        {"created_at", row.text("payment_created_at")},
-        {"modified_at", row.optional("payment_modified_at")},
-        {"session_id", row.text("payment_session_id")},
-        {"status", row.text("payment_status")},
-        {"amount_cents", row.integer("payment_amount_cents")},
-        {"currency", row.text("payment_currency")},
-        {"platform_fee_cents", row.integer("payment_platform_fee_cents")},
-        {"stripe_checkout_session_id", row.optional("payment_checkout_session_id")},
-        {"stripe_payment_intent_id", row.optional("payment_intent_id")},
-        {"buyer_email", row.optional("payment_buyer_email")},
-        {"buyer_name", row.optional("payment_buyer_name")},
-    });
-}
-
 Json managed_payment_json(const io::Row& row) {
     Json payment = payment_json(row);
     payment.set("customer_id", row.optional("payment_customer_id"));
@@ -188,6 +171,23 @@ void read_columns(http::Fields& fields, Json& into, bool change) {
 }
 
 }  // namespace
+
+Json payment_json(const io::Row& row) {
+    return Json::object({
+        {"id", row.text("payment_id")},
+        {"created_at", row.text("payment_created_at")},
+        {"modified_at", row.optional("payment_modified_at")},
+        {"session_id", row.text("payment_session_id")},
+        {"status", row.text("payment_status")},
+        {"amount_cents", row.integer("payment_amount_cents")},
+        {"currency", row.text("payment_currency")},
+        {"platform_fee_cents", row.integer("payment_platform_fee_cents")},
+        {"stripe_checkout_session_id", row.optional("payment_stripe_checkout_session_id")},
+        {"stripe_payment_intent_id", row.optional("payment_stripe_payment_intent_id")},
+        {"buyer_email", row.optional("payment_buyer_email")},
+        {"buyer_name", row.optional("payment_buyer_name")},
+    });
+}
 
 PaymentInput PaymentInput::parse(Json body) {
     http::Fields fields(std::move(body));

@@ -13,6 +13,9 @@
 
 namespace portal {
 
+// FileSharePayment, 12 members, with the columns of PAYMENT_COLUMNS (payment.cpp): what the buyer sees of its own.
+http::Json payment_json(const io::Row& row);
+
 struct PaymentInput {
     NamedCustomer customer;
     bool clears_customer = false;               // a change: customer_id was null

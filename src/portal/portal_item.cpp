@@ -143,29 +143,9 @@ constexpr NumberedRule rules[] = {
     {"company_id", "company_id", "Company does not exist."},
 };
 
-Json item_json(const io::Row& row) {
-    return Json::object({
-        {"id", row.integer("item_id")},
-        {"created_at", row.text("item_created_at")},
-        {"modified_at", row.optional("item_modified_at")},
-        {"workspace_id", row.text("item_workspace_id")},
-        {"contact_id", optional_integer(row, "item_contact_id")},
-        {"company_id", optional_integer(row, "item_company_id")},
-        {"module", row.text("item_module")},
-        {"external_id", row.text("item_external_id")},
-        {"title", row.text("item_title")},
-        {"status", row.text("item_status")},
-        {"amount_cents", optional_integer(row, "item_amount_cents")},
-        {"currency", row.optional("item_currency")},
-        {"due_at", row.optional("item_due_at")},
-        {"url", row.optional("item_url")},
-        {"data", row.null("item_data") ? Json(nullptr) : Json::parse(row.text("item_data"))},
-    });
-}
-
 constexpr NumberedNoun noun{save_statement,   change_statement, find_statement,
                             delete_statement, "item_id",        rules,
-                            item_json};
+                            portal_item_json};
 
 // Three letters, as ISO 4217 has them, in either case.
 std::optional<std::string> read_currency(http::Fields& fields) {
@@ -214,6 +194,26 @@ bool names(const http::Fields& fields, const char* name) {
 
 }  // namespace
 
+Json portal_item_json(const io::Row& row) {
+    return Json::object({
+        {"id", row.integer("item_id")},
+        {"created_at", row.text("item_created_at")},
+        {"modified_at", row.optional("item_modified_at")},
+        {"workspace_id", row.text("item_workspace_id")},
+        {"contact_id", optional_integer(row, "item_contact_id")},
+        {"company_id", optional_integer(row, "item_company_id")},
+        {"module", row.text("item_module")},
+        {"external_id", row.text("item_external_id")},
+        {"title", row.text("item_title")},
+        {"status", row.text("item_status")},
+        {"amount_cents", optional_integer(row, "item_amount_cents")},
+        {"currency", row.optional("item_currency")},
+        {"due_at", row.optional("item_due_at")},
+        {"url", row.optional("item_url")},
+        {"data", row.null("item_data") ? Json(nullptr) : Json::parse(row.text("item_data"))},
+    });
+}
+
 PortalItemInput PortalItemInput::parse(Json body) {
     http::Fields fields(std::move(body));
     PortalItemInput input;
@@ -260,7 +260,7 @@ io::Task<Page> list_portal_items(io::Postgres& db, std::string workspace_id,
                           filter.company_id, filter.module, filter.status, filter.external_id,
                           filter.query, request.key(0), request.key(1), request.key(2));
     io::Rows rows = co_await db.query(list_statement, std::move(parameters));
-    co_return page_of(rows, request, item_json);
+    co_return page_of(rows, request, portal_item_json);
 }
 
 }  // namespace portal

@@ -16,6 +16,9 @@ namespace portal {
 inline constexpr std::string_view portal_modules[] = {"invoices", "proposals", "contracts", "tasks",
                                                       "projects", "tickets",   "files"};
 
+// The object of GET /api/portal-items/{id}, from a row with ITEM_COLUMNS (portal_item.cpp).
+http::Json portal_item_json(const io::Row& row);
+
 struct PortalItemInput {
     http::Json members;  // checked, by column; null clears
 
