@@ -158,7 +158,14 @@ AccessTokenChange AccessTokenChange::parse(Json body) {
     if (fields.given("scopes")) {
         change.members.set("scopes", scopes);
     }
+    std::optional<std::string> end = fields.time("expires_at", {.nullable = true});
     std::optional<std::int64_t> life = life_field(fields);
+    if (fields.given("expires_in") && fields.given("expires_at")) {
+        fields.refuse("expires_in", "Either expires_at or expires_in.");
+    }
+    if (fields.given("expires_at")) {
+        change.members.set("expires_at", end);
+    }
     if (fields.given("expires_in")) {
         change.members.set("expires_in", life);
     }

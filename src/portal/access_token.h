@@ -47,7 +47,7 @@ struct AccessTokenInput {
 
 // What is absent stays.
 struct AccessTokenChange {
-    http::Json members;   // checked: comment, scopes, expires_in (null: never)
+    http::Json members;   // checked: comment, scopes, expires_at or expires_in (null: never)
 
     static AccessTokenChange parse(http::Json body);
 };

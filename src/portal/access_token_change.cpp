@@ -28,6 +28,7 @@ wanted AS MATERIALIZED (
                 ELSE scopes END AS scopes,
            CASE WHEN $4 ? 'expires_in'
                 THEN date_trunc('second', now()) + make_interval(secs => ($4 ->> 'expires_in')::bigint)
+                WHEN $4 ? 'expires_at' THEN ($4 ->> 'expires_at')::timestamptz
                 ELSE expires_at END AS expires_at,
            CASE WHEN $4 ? 'comment' THEN $4 ->> 'comment' ELSE comment END AS comment
       FROM target

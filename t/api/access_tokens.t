@@ -71,6 +71,10 @@ subtest 'changed' => sub {
     ok($row->{expires_at} && $row->{modified_at}, 'it ends now, and was changed');
     is_status($t->get('/api/customers/', token => $one), 403, 'its scopes changed at once');
     is(json_of(change($token, $id, expires_in => undef))->{expires_at}, undef, 'null: for ever');
+    is(json_of(change($token, $id, expires_at => '2099-01-01T01:00:00+01:00'))->{expires_at}, '2099-01-01T00:00:00Z', 'at a time');
+    is(json_of(change($token, $id, expires_at => undef))->{expires_at}, undef, 'null: for ever');
+    is_deeply(refusals(change($token, $id, expires_at => 'soon')), ['datetime_parsing at body.expires_at'], 'a time that is none');
+    is_deeply(refusals(change($token, $id, expires_at => '2099-01-01T00:00:00Z', expires_in => 5)), ['value_error at body.expires_in'], 'one of them');
     is_deeply(json_of(change($token, $id))->{scopes}, ['members:read'], 'what is absent stays');
     is(json_of(change($token, $id, comment => undef))->{comment}, '', 'no comment');
     is_deeply(refusals(change($token, $id, scopes => ['x'], comment => 7, expires_in => 'x')),
@@ -88,6 +92,7 @@ subtest 'changed' => sub {
     is_answer(change($small, $below, scopes => ['customers:write']), 403, $scopes, 'not to more scopes');
     is_answer(change($small, $below, expires_in => 900), 403, $life, 'not to a longer life');
     is_answer(change($small, $below, expires_in => undef), 403, $life, 'not for ever');
+    is_answer(change($small, $below, expires_at => '2099-01-01T00:00:00Z'), 403, $life, 'not until then');
     is_status(change($small, $below, expires_in => 400, comment => 'fine'), 200, 'within its own');
     is_answer(change($small, $small_id, expires_in => 900), 403, $life, 'not its own life either');
     is_answer(change($small, $small_id, scopes => [qw(workspace_access_tokens:write customers:write)]), 403, $scopes, 'nor its own scopes');
