@@ -23,15 +23,17 @@ constexpr std::array lists{
     "members",   "customer_sessions",    "member_sessions", "contacts",
     "companies", "client_portal_tokens", "mails",           "events",
     "file_share_sessions", "file_share_downloads", "file_share_payments",
+    "portal_items", "login_challenges",
 };
 
 #define TIME(column) "portal.time_text(" column ")"
 #define MADE(alias) "'id', " alias ".id, 'created_at', " TIME(alias ".created_at")
 #define MADE_AND_MODIFIED(alias) MADE(alias) ", 'modified_at', " TIME(alias ".modified_at")
-#define SESSION_TIMES(alias)                                                           \
-    "'return_url', " alias                                                             \
-    ".return_url, 'expires_at', " TIME(alias ".expires_at") ", 'last_used_at', " TIME( \
-        alias ".last_used_at") ", 'revoked_at', " TIME(alias ".revoked_at")
+#define SESSION(alias) \
+    "'return_url', " alias ".return_url, 'signed_in_by', " alias                                \
+    ".signed_in_by, 'device', " alias ".device, 'expires_at', " TIME(                           \
+        alias ".expires_at") ", 'last_used_at', " TIME(alias ".last_used_at") ", "              \
+    "'revoked_at', " TIME(alias ".revoked_at")
 
 // A table of a later migration adds its branch to `record` and its name to `lists`.
 //   $1 workspace  $2 customer  $3 the last record of the answer before  $4 bytes of records
@@ -51,18 +53,22 @@ WITH customer AS MATERIALIZED (
     SELECT t.*
       FROM company f
       JOIN portal.client_portal_tokens t ON t.workspace_id = f.workspace_id AND t.company_id = f.id
+), item AS MATERIALIZED (
+    SELECT i.* FROM contact p JOIN portal.portal_items i ON i.workspace_id = p.workspace_id AND i.contact_id = p.id
+     UNION ALL
+    SELECT i.* FROM company f JOIN portal.portal_items i ON i.workspace_id = f.workspace_id AND i.company_id = f.id
 ), record (list, made, id, body) AS (
     SELECT 0, m.created_at, m.id::text, json_build_object()" MADE_AND_MODIFIED("m") R"(,
            'external_id', m.external_id, 'email', m.email, 'name', m.name, 'role', m.role,
            'deleted_at', )" TIME("m.deleted_at") R"()
       FROM customer c JOIN portal.members m ON m.workspace_id = c.workspace_id AND m.customer_id = c.id
      UNION ALL
-    SELECT 1, s.created_at, s.id::text, json_build_object()" MADE_AND_MODIFIED(
-                                         "s") ", " SESSION_TIMES("s") R"()
+    SELECT 1, s.created_at, s.id::text, json_build_object()" MADE_AND_MODIFIED("s") ", " SESSION(
+                                         "s") R"()
       FROM customer c JOIN portal.customer_sessions s ON s.workspace_id = c.workspace_id AND s.customer_id = c.id
      UNION ALL
     SELECT 2, s.created_at, s.id::text,
-           json_build_object()" MADE_AND_MODIFIED("s") ", 'member_id', s.member_id, " SESSION_TIMES("s") R"()
+           json_build_object()" MADE_AND_MODIFIED("s") ", 'member_id', s.member_id, " SESSION("s") R"()
       FROM customer c JOIN portal.member_sessions s ON s.workspace_id = c.workspace_id AND s.customer_id = c.id
      UNION ALL
     SELECT 3, p.created_at, p.id::text, json_build_object()" MADE_AND_MODIFIED("p") R"(,
@@ -123,6 +129,19 @@ WITH customer AS MATERIALIZED (
            'buyer_name', p.buyer_name)
       FROM customer c
       JOIN portal.file_share_payments p ON p.workspace_id = c.workspace_id AND p.customer_id = c.id
+     UNION ALL
+    SELECT 11, i.created_at, i.id::text, json_build_object()" MADE_AND_MODIFIED("i") R"(,
+           'contact_id', i.contact_id, 'company_id', i.company_id, 'module', i.module, 'external_id', i.external_id,
+           'title', i.title, 'status', i.status, 'amount_cents', i.amount_cents, 'currency', i.currency,
+           'due_at', )" TIME("i.due_at") R"(, 'url', i.url, 'data', i.data,
+           'deleted_at', )" TIME("i.deleted_at") R"()
+      FROM item i
+     UNION ALL
+    SELECT 12, l.created_at, l.id::text, json_build_object()" MADE("l") R"(,
+           'expires_at', )" TIME("l.expires_at") ", 'consumed_at', " TIME("l.consumed_at") R"()
+      FROM customer c
+      JOIN portal.login_challenges l ON l.email IN (SELECT portal.addresses_of(c.id))
+                                    AND (l.workspace_id IS NULL OR l.workspace_id = c.workspace_id)
 ), numbered AS MATERIALIZED (
     SELECT list, body::text AS body, row_number() OVER (ORDER BY list, made, id) AS number FROM record
 ), measured AS (
@@ -137,7 +156,7 @@ SELECT )" PORTAL_CUSTOMER_COLUMNS("c") R"(, c.billing_name, portal.time_text(c.b
  ORDER BY r.number)",
                                      io::Lane::main, io::Retry::read, 5000};
 
-#undef SESSION_TIMES
+#undef SESSION
 #undef MADE_AND_MODIFIED
 #undef MADE
 #undef TIME

@@ -32,9 +32,17 @@ sub person {
     $t->patch("$path$made->{id}", token => $token, json => { name => "Mrs $word" });
     $t->db->do('UPDATE portal.customers SET billing_name = ? WHERE id = ?', undef, "$word Ltd", $made->{id});
     $t->post('/api/member-sessions/', token => $token, json => { member_id => $made->{members}[0]{id}, return_url => "https://example.org/$word" });
+    $t->db->do('UPDATE portal.member_sessions SET device = ? WHERE customer_id = ?', undef, "$word phone", $made->{id});
+    $t->post('/api/customer-portal/customer-session/request', json => { email => "$word.owner\@example.com", workspace_id => $club->{id} });
     my $contact = $t->contact($club, name => "Contact $word", email => "$word\@EXAMPLE.com", customer_id => $made->{id}, external_id => "c-$word");
     my $company = $t->company($club, name => 'Globex', email => "$word\@example.com", customer_id => $made->{id});
     my $colleague = $t->contact($club, name => 'Colleague', email => "colleague$made->{id}\@example.com", customer_id => $made->{id});
+    $t->post('/api/portal-items', token => $token, json => { module => 'files', external_id => "photo-$_->{id}", title => "Photo of $word",
+        status => 'new', contact_id => 0 + $_->{id}, amount_cents => 5, url => "https://example.org/$word", data => { file => "$word.jpg" } })
+        for $contact, $colleague;
+    my $item = $t->value('SELECT id FROM portal.portal_items WHERE contact_id = ?', $contact->{id});
+    $t->patch("/api/portal-items/$item", token => $token, json => { title => "Another of $word" });
+    $t->post('/api/file-sharing/sessions', token => $token, json => { customer_id => $made->{id}, title => "$word sings", file_name => "$word.mp3" });
     for (['contacts', $contact], ['companies', $company]) {
         $t->post("/api/v1/client-portal/$_->[0]/$_->[1]{id}/invite", token => $token, json => { custom_message => "Dear $word" },
             headers => { Prefer => 'respond-async' });
@@ -45,7 +53,7 @@ sub person {
 my $gone = person('quetzalcoatl');
 my $stays = person('huitzilopochtli');
 my $numbers = $t->value('SELECT count(*) FROM portal.events');
-like(places('quetzalcoatl'), qr/companies contacts customers events.* member_sessions members.* outbox/, 'it went everywhere');
+like(places('quetzalcoatl'), qr/companies contacts customers events file_share_sessions .*login_challenges member_sessions members.* outbox portal_items/, 'it went everywhere');
 my $others = places('huitzilopochtli');
 
 subtest 'wiped' => sub {
@@ -56,7 +64,8 @@ subtest 'wiped' => sub {
     is(places('quetzalcoatl'), '', 'nothing is left');
     is(places('huitzilopochtli'), $others, "another's is as it was");
     is($t->value("SELECT count(*) FROM portal.events WHERE data::text LIKE '%huitzilopochtli%'"),
-        $t->value("SELECT count(*) FROM portal.events WHERE audience->>'customer' = ?", $stays->{id}), 'its events, too');
+        $t->value("SELECT count(*) FROM portal.events WHERE audience->>'customer' = ? OR audience->>'contact' IN (?, ?)",
+        $stays->{id}, map { $stays->{$_}{id} } qw(contact colleague)), 'its events, too');
     my $row = $t->row('SELECT * FROM portal.customers WHERE id = ?', $gone->{id});
     is($row->{email}, "anonymous-$gone->{id}\@anonymized.invalid", 'an address that is none');
     is_deeply([@$row{qw(name external_id billing_name billing_address metadata email_verified)}], [undef, undef, undef, undef, '{}', 0]);
@@ -66,6 +75,11 @@ subtest 'wiped' => sub {
     is(json_of($t->get($path, token => $link))->{error}, 'invalid_token', 'links are over');
     is($t->value("SELECT string_agg(state, ' ') FROM portal.outbox o JOIN portal.client_portal_tokens k ON k.id = o.token_id
         WHERE k.contact_id = ? OR k.company_id = ?", $gone->{contact}{id}, $gone->{company}{id}), 'failed failed', 'no more mail');
+    is_deeply([@{ $t->row('SELECT * FROM portal.portal_items WHERE contact_id = ?', $gone->{contact}{id}) }{qw(title url data amount_cents status)}],
+        ['Anonymized', undef, undef, 5, 'new'], 'an item still counts');
+    is_deeply([@{ $t->row('SELECT * FROM portal.file_share_sessions WHERE customer_id = ?', $gone->{id}) }{qw(title file_name status)}],
+        [undef, undef, 'created'], 'a file has no name');
+    is($t->value("SELECT count(*) FROM portal.events WHERE type LIKE 'portal\\_item.%' AND jsonb_typeof(data->'title') <> 'string'"), 0, 'but an item a title');
     is($t->value('SELECT name FROM portal.companies WHERE id = ?', $gone->{company}{id}), 'Globex', 'a company is no person');
     is($t->value('SELECT name FROM portal.contacts WHERE id = ?', $gone->{colleague}{id}), 'Colleague', 'nor is a colleague this one');
     cmp_ok($t->value('SELECT count(*) FROM portal.events'), '>=', $numbers, 'no event is missing');

@@ -6,6 +6,7 @@ use PortalTest;
 my $t = PortalTest->new(helper => 0);
 my $club = $t->workspace(member_model => 1);
 my $token = $t->token($club);
+my $foreign = $t->workspace;
 my $time = qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z$/;
 
 sub person {
@@ -17,6 +18,10 @@ sub person {
     $t->post("/api/v1/client-portal/contacts/$contact->{id}/invite", token => $token, headers => { Prefer => 'respond-async' });
     $t->post('/api/v1/client-portal/token', token => $token, json => { type => 'company', id => $company->{id} });
     $t->session($t->row('SELECT * FROM portal.members WHERE id = ?', $made->{members}[0]{id}));
+    $t->post('/api/portal-items', token => $token, json => { module => 'invoices', external_id => "$_->[0]-$word", title => "For $word",
+        status => 'open', "$_->[0]_id" => 0 + $_->[1], data => { for => $word } }) for [contact => $contact->{id}], [company => $company->{id}];
+    $t->post('/api/customer-portal/customer-session/request', json => { email => uc "$word\@example.com", workspace_id => $_ })
+        for $club->{id}, undef, $foreign->{id};
     return $made;
 }
 my ($mine, $other) = map { person($_) } qw(quetzalcoatl huitzilopochtli);
@@ -34,15 +39,21 @@ subtest 'everything' => sub {
     delete $customer->{members};
     is_deeply($body->{customer}, { %$customer, billing_name => undef, blocked_at => undef }, 'the customer');
     is_deeply({ map { $_ => scalar @{ $body->{$_} } } qw(members customer_sessions member_sessions contacts companies
-        client_portal_tokens mails events) }, { members => 1, customer_sessions => 0, member_sessions => 1, contacts => 1,
-        companies => 1, client_portal_tokens => 2, mails => 1, events => 1 }, 'and what is linked to it');
+        client_portal_tokens mails events portal_items login_challenges) }, { members => 1, customer_sessions => 0, member_sessions => 1, contacts => 1,
+        companies => 1, client_portal_tokens => 2, mails => 1, events => 1, portal_items => 2, login_challenges => 2 }, 'and what is linked to it');
     is($body->{members}[0]{email}, 'quetzalcoatl@example.com');
-    is_deeply([keys_of($response, 'member_sessions', '')], [qw(id created_at modified_at member_id return_url expires_at last_used_at revoked_at)]);
+    is_deeply([keys_of($response, 'member_sessions', '')], [qw(id created_at modified_at member_id return_url
+        signed_in_by device expires_at last_used_at revoked_at)]);
     is($body->{mails}[0]{kind}, 'portal_invitation');
     is_deeply([sort keys %{ $body->{mails}[0] }], [sort qw(id created_at kind state attempts sent_at failed_at)]);
     is($body->{events}[0]{type}, 'customer.created');
     is($body->{events}[0]{data}{name}, 'quetzalcoatl');
     like($body->{client_portal_tokens}[0]{expires_at}, $time);
+    is_deeply([map { $_->{title} } @{ $body->{portal_items} }], [('For quetzalcoatl') x 2], "the contact's and the company's items");
+    is_deeply([sort keys %{ $body->{portal_items}[0] }], [sort qw(id created_at modified_at contact_id company_id module external_id title status
+        amount_cents currency due_at url data deleted_at)]);
+    is_deeply([sort keys %{ $body->{login_challenges}[0] }], [sort qw(id created_at expires_at consumed_at)], 'of logins when, here or anywhere');
+    like($body->{login_challenges}[0]{expires_at}, $time);
     is($body->{next}, undef, 'that is all');
     unlike($response->content, qr/huitzilopochtli/, 'nothing of another customer');
     my $secrets = join '|', map { @$_ } @{ $t->db->selectall_arrayref('SELECT token_hash FROM portal.member_sessions

@@ -47,7 +47,7 @@ subtest 'what is not told is filled in' => sub {
 
 subtest 'what REST refuses is refused' => sub {
     for ([short_slug => 'AB', 'short_slug_form'], [short_slug => 'Abcd', 'short_slug_form'], [long_slug => 'x' x 64, 'long_slug_form'],
-        [short_slug => 'api', 'short_slug_form'], [status => 'gone', 'status_known'], [max_downloads => -1, 'max_downloads_range'],
+        [short_slug => 'api', 'short_slug_form'], [long_slug => 'challenge', 'long_slug_form'], [status => 'gone', 'status_known'], [max_downloads => -1, 'max_downloads_range'],
         [download_count => -1, 'download_count_range'], [price_cents => -1, 'price_cents_range'], [currency => 'EURO', 'currency_form'],
         [currency => 'e1r', 'currency_form'], [title => 'x' x 257, 'title_length'], [file_name => 'x' x 257, 'file_name_length'],
         [file_size_bytes => -1, 'file_size_bytes_range'], [ttl_seconds => -1, 'ttl_seconds_range'],
