@@ -52,6 +52,10 @@ subtest 'what it shows' => sub {
     like($output, qr{"url": "http://127\.0\.0\.1:$port{one}/client-portal/portal_cpt_}, 'a portal token');
     like($output, qr/"Portal invitation sent successfully"/, 'an invitation');
     like($output, qr/Subject: \S/, 'the mail that arrived');
+    like($output, qr/"challenge_id": "[0-9a-f-]{36}"/, 'a sign-in asked for');
+    like($output, qr/^  \@\S+ #[0-9A-Z]{6}$/m, 'the code that was mailed');
+    like($output, qr/"token": "portal_cst_/, 'the session it opened');
+    like($output, qr/"max_downloads"/, "the customer's files");
     like($output, qr/60 × 200\n\s*1 × 429/, 'the limit');
 };
 
@@ -61,6 +65,8 @@ subtest 'the environment file' => sub {
         PORTAL_CUSTOMER_ID PORTAL_EXTERNAL_CUSTOMER_ID PORTAL_CONTACT_ID PORTAL_COMPANY_ID PORTAL_MAIL_DIR
         PORTAL_DATABASE_URL PORTAL_REDIS_URL PORTAL_CTL PORTAL_NGINX_PID PORTAL_HELPER_PID);
     is(http($env, '/api/v1/client-portal/config'), 200, 'the token works');
+    is(http($env, "/api/customers/$env->{PORTAL_CUSTOMER_ID}"), 200, 'management is served');
+    is(http($env, '/api/openapi.json'), 200, 'the routes are described');
     like(scalar `cd / && $env->{PORTAL_CTL} workspace list --json`, qr/$env->{PORTAL_WORKSPACE_SLUG}/, 'portalctl, from anywhere');
     is(scalar `psql -qAtX '$env->{PORTAL_DATABASE_URL}' -c "UPDATE portal.workspaces SET name = name RETURNING 'ok'" | sort -u`, "ok\n", 'the database may be written');
     like(scalar `redis-cli -u $env->{PORTAL_REDIS_URL} ping`, qr/PONG/, 'Redis');
@@ -79,6 +85,12 @@ subtest 'the data' => sub {
     cmp_ok($count->(q(workspaces WHERE NOT coalesce((feature_settings->>'member_model_enabled')::boolean, false))), '>=', 1, 'a plain one');
     cmp_ok($count->("customers WHERE type = '$_'"), '>=', 1, "$_ customers") for qw(individual team);
     cmp_ok($count->("contacts WHERE email IS $_"), '>=', 1, "contacts, e-mail $_") for 'NULL', 'NOT NULL';
+    my $mine = "customer_id = '$env->{PORTAL_CUSTOMER_ID}'";
+    is($count->("file_share_sessions WHERE $mine AND status = '$_'") > 0, 1, "a session of the customer's that is $_")
+        for qw(created active completed expired destroyed reported);
+    cmp_ok($count->("file_share_$_ d JOIN portal.file_share_sessions s ON s.id = d.session_id AND s.$mine"), '>=', 1, "$_ of them")
+        for qw(downloads payments);
+    cmp_ok($count->(q(members m JOIN portal.customers c ON c.id = m.customer_id AND c.type = 'team')), '>=', 3, "a team's members");
     my $scopes = `psql -qAtX '$env->{PORTAL_DATABASE_URL}' -c "SELECT max(cardinality(scopes)) FROM portal.workspace_access_tokens"`;
     cmp_ok($scopes, '>=', 10, 'a token of every scope');
 };
