@@ -13,6 +13,7 @@
 struct ngx_portal_context_t {
     void               *exchange;       /* of the content handler's */
     void               *guard;          /* of the access phase's */
+    void               *stream;         /* what the answer became */
     u_char              request_id[32];
     portal::Principal   principal;
     ngx_uint_t          auth_status;    /* 0: not asked; 200, 401, 403 ... */

@@ -16,6 +16,8 @@ static char *ngx_portal_check_helper(ngx_conf_t *cf, void *post, void *data)
     noexcept;
 static char *ngx_portal_check_prefix(ngx_conf_t *cf, void *post, void *data)
     noexcept;
+static char *ngx_portal_check_heartbeat(ngx_conf_t *cf, void *post, void *data)
+    noexcept;
 static char *ngx_portal_postgres(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf) noexcept;
 static char *ngx_portal_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -25,6 +27,8 @@ static char *ngx_portal_origins(ngx_conf_t *cf, ngx_command_t *cmd,
 static char *ngx_portal_class(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     noexcept;
 static char *ngx_portal_on_error(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf) noexcept;
+static char *ngx_portal_stream_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf) noexcept;
 static char *ngx_portal_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     noexcept;
@@ -43,6 +47,8 @@ static constexpr ngx_uint_t  anywhere = NGX_HTTP_MAIN_CONF
 
 static ngx_conf_post_t  ngx_portal_helper_post = { ngx_portal_check_helper };
 static ngx_conf_post_t  ngx_portal_prefix_post = { ngx_portal_check_prefix };
+static ngx_conf_post_t  ngx_portal_heartbeat_post =
+    { ngx_portal_check_heartbeat };
 
 
 ngx_command_t  ngx_portal_commands[] = {
@@ -123,6 +129,20 @@ ngx_command_t  ngx_portal_commands[] = {
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_portal_main_conf_t, invite_wait),
       nullptr },
+
+    { ngx_string("portal_stream_limit"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_portal_stream_limit,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      nullptr },
+
+    { ngx_string("portal_stream_heartbeat"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_portal_main_conf_t, stream_heartbeat),
+      &ngx_portal_heartbeat_post },
 
     { ngx_string("portal_cors_credentials"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
@@ -237,6 +257,22 @@ ngx_portal_check_helper(ngx_conf_t *, void *, void *data) noexcept
 /* it stands in URLs and headers, and tells our tokens from others */
 
 static char *
+ngx_portal_check_heartbeat(ngx_conf_t *cf, void *, void *data) noexcept
+{
+    auto  *heartbeat = static_cast<ngx_msec_t *>(data);
+
+    if (*heartbeat < 1000) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"portal_stream_heartbeat\" must be one second "
+                           "or more");
+        return static_cast<char *>(NGX_CONF_ERROR);
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
 ngx_portal_check_prefix(ngx_conf_t *, void *, void *data) noexcept
 {
     std::string_view  prefix = ngx_portal_view(*static_cast<ngx_str_t *>(data));
@@ -337,6 +373,57 @@ ngx_portal_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) noexcept
 
 
 /* an array of origins at the command's offset */
+
+/* [session=N] [portal=N] [address=N] [worker=N], 0 for no limit */
+
+static char *
+ngx_portal_stream_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+    noexcept
+{
+    ngx_int_t    n;
+    ngx_uint_t   i;
+    ngx_str_t   *value = static_cast<ngx_str_t *>(cf->args->elts);
+
+    auto  *pmcf = static_cast<ngx_portal_main_conf_t *>(conf);
+    auto  &limits = pmcf->product->streams;
+
+    struct {
+        std::string_view  name;
+        uint32_t         &limit;
+    } known[] = {
+        { "session=", limits.session },
+        { "portal=", limits.portal },
+        { "address=", limits.address },
+        { "worker=", limits.worker },
+    };
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        std::string_view  text = ngx_portal_view(value[i]);
+        uint32_t         *limit = nullptr;
+
+        for (auto &each : known) {
+            if (text.starts_with(each.name)) {
+                limit = &each.limit;
+                text.remove_prefix(each.name.size());
+                break;
+            }
+        }
+
+        n = limit ? ngx_atoi(ngx_portal_str(text).data, text.size())
+                  : NGX_ERROR;
+
+        if (n == NGX_ERROR || n > 1000000) {
+            return invalid(cf, cmd, &value[i],
+                           "session=N, portal=N, address=N or worker=N, "
+                           "with N up to 1000000 and 0 for no limit");
+        }
+
+        *limit = (uint32_t) n;
+    }
+
+    return NGX_CONF_OK;
+}
+
 
 static char *
 ngx_portal_origins(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) noexcept

@@ -63,6 +63,7 @@ private:
     void wait_for_client() noexcept;
     ngx_int_t finish() noexcept;
     ngx_int_t send(const portal::http::Response &response) noexcept;
+    ngx_int_t begin_stream() noexcept;
     ngx_int_t send_headers(const portal::http::Response &response) noexcept;
 
     void begin_body(std::size_t limit) noexcept;
@@ -128,6 +129,10 @@ exchange_t::exchange_t(ngx_http_request_t *r)
     if (ngx_portal_request_id(r, &id) == NGX_OK) {
         request_id = ngx_portal_view(id);
     }
+
+    if (auto *ctx = ngx_portal_find_context(r)) {
+        credential = ngx_portal_view(ctx->credential);
+    }
 }
 
 
@@ -135,6 +140,7 @@ ngx_int_t
 exchange_t::start(ngx_portal_loc_conf_t *plcf)
 {
     auto       *worker = ngx_portal_this_worker;
+    ngx_int_t   rc;
     ngx_str_t   slug;
 
     worker->look_at_address(r_->connection);
@@ -156,7 +162,13 @@ exchange_t::start(ngx_portal_loc_conf_t *plcf)
     task_.start(this);
 
     if (task_.done()) {
-        return finish();
+        rc = finish();
+
+        if (rc == NGX_DONE) {
+            r_->main->count++;   /* the stream's */
+        }
+
+        return rc;
     }
 
     suspended_ = true;
@@ -211,6 +223,10 @@ exchange_t::run() noexcept
 
     rc = finish();
 
+    if (rc == NGX_DONE) {
+        return;   /* the reference is the stream's now */
+    }
+
     /* this object may be gone after the next line */
 
     ngx_http_finalize_request(r, rc);
@@ -224,6 +240,8 @@ exchange_t::cancel() noexcept
     task_.reset();
 }
 
+
+/* NGX_DONE: it goes on as a stream */
 
 ngx_int_t
 exchange_t::finish() noexcept try
@@ -239,7 +257,7 @@ exchange_t::finish() noexcept try
         }
     }
 
-    return send(response_);
+    return response_.stream ? begin_stream() : send(response_);
 
 } catch (const portal::http::BodyAborted &) {
     return body_error_;
@@ -300,6 +318,38 @@ exchange_t::send(const portal::http::Response &response) noexcept
 
 
 ngx_int_t
+exchange_t::begin_stream() noexcept try
+{
+    ngx_int_t  rc;
+
+    if (r_ != r_->main) {
+        return NGX_HTTP_NOT_FOUND;
+    }
+
+    r_->keepalive = 0;
+
+    rc = send_headers(response_);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r_->header_only) {
+        return rc;
+    }
+
+    if (ngx_http_send_special(r_, NGX_HTTP_FLUSH) == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    ngx_portal_this_worker->streams.begin(r_, std::move(response_.stream));
+
+    return NGX_DONE;
+
+} catch (const std::exception &error) {
+    ngx_log_error(NGX_LOG_ERR, r_->connection->log, 0,
+                  "portal: stream could not be started: %s", error.what());
+    return NGX_ERROR;
+}
+
+
+ngx_int_t
 exchange_t::send_headers(const portal::http::Response &response) noexcept
 {
     static const struct {
@@ -314,10 +364,11 @@ exchange_t::send_headers(const portal::http::Response &response) noexcept
 
     r_->headers_out.status = response.status;
     r_->headers_out.status_line = status_line_of(response.status);
-    r_->headers_out.content_length_n = (off_t) response.body.size();
+    r_->headers_out.content_length_n = response.stream
+                                           ? -1 : (off_t) response.body.size();
     r_->disable_not_modified = 1;   /* the route has looked at that itself */
 
-    if (!response.body.empty()) {
+    if (!response.body.empty() || response.stream) {
         r_->headers_out.content_type = ngx_portal_str(response.content_type);
         r_->headers_out.content_type_len = response.content_type.size();
 

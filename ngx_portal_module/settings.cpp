@@ -40,6 +40,7 @@ ngx_portal_create_main_conf(ngx_conf_t *cf) noexcept
     pmcf->cache = NGX_CONF_UNSET_MSEC;
     pmcf->body_limit = NGX_CONF_UNSET_SIZE;
     pmcf->invite_wait = NGX_CONF_UNSET_MSEC;
+    pmcf->stream_heartbeat = NGX_CONF_UNSET_MSEC;
     pmcf->credential_origins =
         static_cast<ngx_array_t *>(NGX_CONF_UNSET_PTR);
     pmcf->frame_ancestors =
@@ -84,6 +85,7 @@ ngx_portal_init_main_conf(ngx_conf_t *cf, void *conf) noexcept try
     ngx_conf_init_msec_value(pmcf->cache, 300000);
     ngx_conf_init_size_value(pmcf->body_limit, 64 * 1024);
     ngx_conf_init_msec_value(pmcf->invite_wait, 10000);
+    ngx_conf_init_msec_value(pmcf->stream_heartbeat, 15000);
     ngx_conf_init_ptr_value(pmcf->credential_origins, nullptr);
     ngx_conf_init_ptr_value(pmcf->frame_ancestors, nullptr);
 
@@ -152,6 +154,7 @@ ngx_portal_init_main_conf(ngx_conf_t *cf, void *conf) noexcept try
     settings.base_url = ngx_portal_string(pmcf->base_url);
     settings.body_limit = pmcf->body_limit;
     settings.invite_wait = (std::int64_t) pmcf->invite_wait;
+    product.streams.heartbeat = (std::int64_t) pmcf->stream_heartbeat;
     settings.portal_logo_root = ngx_portal_string(pmcf->logo_root);
 
     ngx_portal_copy_origins(pmcf->credential_origins,

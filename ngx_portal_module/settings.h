@@ -15,6 +15,7 @@
 #include "api/router.h"
 #include "io/postgres.h"
 #include "io/redis.h"
+#include "portal/event_hub.h"
 #include "portal/limiter.h"
 #include "portal/secrets.h"
 #include "portal/settings.h"
@@ -27,6 +28,7 @@ struct ngx_portal_product_t {
     std::unique_ptr<portal::io::RedisOptions>  redis;
     std::unique_ptr<portal::Secrets>      secrets;
     portal::Settings                      settings;
+    portal::EventStreamLimits             streams;
     std::vector<portal::Policy>           policies;   /* overrides */
     std::vector<portal::Policy>           site_policies;
     std::deque<std::string>               names;      /* of policies */
@@ -48,6 +50,7 @@ struct ngx_portal_main_conf_t {
     ngx_msec_t             cache;
     size_t                 body_limit;
     ngx_msec_t             invite_wait;
+    ngx_msec_t             stream_heartbeat;
     ngx_array_t           *credential_origins;   /* of ngx_str_t */
     ngx_str_t              logo_root;
     ngx_array_t           *frame_ancestors;      /* of ngx_str_t */

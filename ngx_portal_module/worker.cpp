@@ -87,18 +87,27 @@ slab_of(ngx_shm_zone_t *zone) noexcept
 
 
 static std::unique_ptr<portal::HelperClient>
-make_helper(ngx_portal_event_loop &loop, portal::Zone &zone,
-    const ngx_str_t &path)
+make_helper(ngx_portal_worker &worker, const ngx_str_t &path)
 {
     if (path.len == 0) {
         return std::make_unique<ngx_portal_no_helper>();
     }
 
-    return std::make_unique<portal::HelperLink>(loop, ngx_portal_string(path),
+    return std::make_unique<portal::HelperLink>(worker.loop,
+        ngx_portal_string(path),
         portal::HelperLink::Callbacks{
-            [&zone] { zone.beat(portal::monotonic_ms()); },
-            [&zone](const portal::Uuid &id) { zone.bump(id); },
-            [&zone] { zone.bump_all(); },
+            [&worker] {
+                worker.zone.beat(portal::monotonic_ms());
+                worker.events.beat();
+            },
+            [&worker](const portal::Uuid &id) {
+                worker.zone.bump(id);
+                worker.events.bump(id);
+            },
+            [&worker] {
+                worker.zone.bump_all();
+                worker.events.bump_all();
+            },
         });
 }
 
@@ -114,9 +123,12 @@ ngx_portal_worker::ngx_portal_worker(const ngx_portal_product_t &product,
       limiter(loop, zone, redis.get(), *product.secrets, product.policies),
       authenticator(loop, postgres, zone, *product.secrets, limiter),
       configs(zone),
-      helper(make_helper(loop, zone, pmcf.helper)),
+      helper(make_helper(*this, pmcf.helper)),
+      events(loop, postgres, dynamic_cast<portal::EventFeed *>(helper.get()),
+             product.streams),
+      streams(loop),
       services{loop, postgres, *product.secrets, product.settings, limiter,
-               configs, *helper}
+               configs, *helper, &events}
 {
     ngx_queue_init(&live);
 }

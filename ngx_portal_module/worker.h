@@ -17,6 +17,7 @@
 #include "portal/node_limiter.h"
 #include "portal/services.h"
 #include "portal/zone.h"
+#include "streams.h"
 #include "zone.h"
 
 
@@ -89,6 +90,8 @@ public:
     portal::Authenticator                  authenticator;
     ngx_portal_config_cache                configs;
     std::unique_ptr<portal::HelperClient>  helper;
+    portal::EventHub                       events;
+    ngx_portal_streams                     streams;
     portal::Services                       services;
 
     /* says once that limits by address see a proxy's, not the client's */

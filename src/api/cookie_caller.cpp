@@ -52,4 +52,13 @@ io::Task<void> authenticate_by_cookie(Call& call, Authenticator& authenticator) 
     call.caller = found.principal;
 }
 
+bool has_session_cookie(const http::Request& request, const Settings& settings) {
+    const std::string cookies = request.cookies();
+    bool found = false;
+    each_cookie(cookies, [&](std::string_view name, std::string_view value) {
+        found = found || session_cookie(settings, name, value).has_value();
+    });
+    return found;
+}
+
 }  // namespace portal::api

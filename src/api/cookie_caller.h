@@ -12,4 +12,7 @@ namespace portal::api {
 // from our own page.
 io::Task<void> authenticate_by_cookie(Call& call, Authenticator& authenticator);
 
+// Whether it came with a session's cookie at all.
+bool has_session_cookie(const http::Request& request, const Settings& settings);
+
 }  // namespace portal::api

@@ -38,7 +38,8 @@ http::Response preflight(const http::Request& request, const Settings& settings,
     add_origin(request, settings, response.headers);
     response.with("Access-Control-Allow-Methods", methods);
     response.with("Access-Control-Allow-Headers",
-                  "Authorization, Content-Type, Accept, Idempotency-Key, If-None-Match, Prefer, X-Portal-Cookie");
+                  "Authorization, Content-Type, Accept, Idempotency-Key, If-None-Match, Last-Event-ID, Prefer, "
+                  "X-Portal-Cookie, X-Portal-Workspace");
     response.with("Access-Control-Max-Age", "7200");
     return response;
 }

@@ -5,6 +5,8 @@
 
 #include "api/cookie_caller.h"
 #include "api/cors.h"
+#include "portal/portal_cookie.h"
+#include "portal/stream_ticket.h"
 
 namespace portal::api {
 namespace {
@@ -20,6 +22,18 @@ io::Task<Principal> authenticate(Call& call, Authenticator& authenticator, std::
         throw http::too_many_requests();
     }
     throw http::invalid_token();
+}
+
+io::Task<void> authenticate_by_ticket(Call& call) {
+    if (call.request.credential.empty()) {
+        co_return;
+    }
+    std::optional<OpenedTicket> opened = co_await open_stream_ticket(call.portal, call.request.credential);
+    if (opened && (call.request.workspace.empty() ||
+                   same_slug(opened->principal.workspace_slug, call.request.workspace))) {
+        call.caller = opened->principal;
+        call.ticket = opened->id;
+    }
 }
 
 void require(const Route& route, const Principal& caller) {
@@ -87,6 +101,12 @@ io::Task<http::Response> answer(Call& call, Authenticator& authenticator, const 
     if (call.caller.kind == Kind::none && (route->kinds & portal_session) != 0) {
         co_await authenticate_by_cookie(call, authenticator);
     }
+    if (route->stream && call.caller.kind == Kind::none) {
+        co_await authenticate_by_ticket(call);
+        if (call.caller.kind == Kind::none && has_session_cookie(request, call.portal.settings)) {
+            co_return http::no_content();   // the session is over: a browser stops dialling
+        }
+    }
     require(*route, call.caller);
     std::vector<Limit> limits(1, limit_of(call, *route));
     Verdict verdict = co_await call.portal.limiter.admit(std::move(limits));
@@ -113,7 +133,7 @@ http::Failure unexpected(const Call& call, const char* what) {
 
 io::Task<http::Response> dispatch(http::Request& request, Services& portal, Authenticator& authenticator,
                                   const Router& router, Groups groups) {
-    Call call{request, portal, {}, {}, {}, {}, {}, groups};
+    Call call{request, portal, {}, {}, {}, {}, {}, groups, {}};
     http::Response response;
     std::optional<http::Failure> failure;
     try {

@@ -30,6 +30,7 @@ struct Call {
     std::vector<Limit> admitted;                       // what this request was charged so far
     std::vector<http::Header> extra_headers;           // sent with whatever answer follows, failures too
     Groups groups = ~0u;                               // that the location serves
+    Uuid ticket{};                                     // that opened an event stream, else nil
 };
 
 enum class Body { none, json };
@@ -52,6 +53,7 @@ struct Route {
     LimitClass limit;
     Body body;
     io::Task<http::Response> (*handle)(Call& call);
+    bool stream = false;          // an event stream: a ticket may open it
 };
 
 // One table per surface file.
@@ -70,5 +72,6 @@ std::span<const Route> customer_routes();
 std::span<const Route> access_token_routes();
 std::span<const Route> workspace_routes();
 std::span<const Route> portal_login_routes();
+std::span<const Route> event_stream_routes();
 
 }  // namespace portal::api

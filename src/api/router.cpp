@@ -72,6 +72,7 @@ Router::Router() {
     add(access_token_routes());
     add(workspace_routes());
     add(portal_login_routes());
+    add(event_stream_routes());
 }
 
 void Router::add(std::span<const Route> routes) {

@@ -27,6 +27,7 @@ class Request {
     std::string_view request_id;      // 32 hex digits, also in the error log
     std::string_view workspace;       // slug of the location's portal_workspace; empty: of any
     bool login_by_address = false;    // portal_login_by_address
+    std::string_view credential;      // what the query named ticket or …_session_token, blotted out there
 
     // First value of a header, by lower-case name.
     virtual std::optional<std::string_view> header(std::string_view lower_case_name) const = 0;

@@ -1,10 +1,13 @@
-// Response: status, headers and a body in memory. The host adds what every answer carries (X-Request-ID, nosniff,
+// Response: status, headers and a body in memory, or a stream. The host adds what every answer carries (X-Request-ID, nosniff,
 // Cache-Control, Referrer-Policy, CORS).
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "http/stream.h"
 
 namespace portal::http {
 
@@ -18,6 +21,7 @@ struct Response {
     std::string body;                                   // empty: no Content-Type is sent
     std::string_view content_type = "application/json";
     std::vector<Header> headers;
+    std::unique_ptr<StreamBody> stream;                 // instead of body: goes on after the headers
 
     Response& with(std::string_view name, std::string value) {
         headers.push_back({name, std::move(value)});

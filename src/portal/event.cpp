@@ -1,6 +1,7 @@
 #include "portal/event.h"
 
 #include "http/json.h"
+#include "portal/event_data.h"
 
 namespace portal {
 namespace {
@@ -49,7 +50,7 @@ std::string event_frame(const Event& event) {
     frame += ",\"timestamp\":";
     http::append_json(frame, event.timestamp);
     frame += ",\"data\":";
-    frame += http::Json::parse(event.data).dump();
+    frame += event_data(event.type, http::Json::parse(event.data)).dump();
     frame += "}\n\n";
     return frame;
 }

@@ -36,6 +36,8 @@ DELETE FROM portal.outbox
                          Lane::main, Retry::never, patience};
 constexpr Statement audit{"purge_audit", PURGE("audit_log", "created_at"), Lane::main, Retry::never,
                           patience};
+constexpr Statement stream_tickets{"purge_stream_tickets", PURGE("stream_tickets", "expires_at"),
+                                   Lane::main, Retry::never, patience};
 // The table has no id of its own.
 constexpr Statement idempotency_keys{"purge_idempotency_keys", R"(
 DELETE FROM portal.idempotency_keys
@@ -85,6 +87,7 @@ std::vector<PurgeRule> purge_rules(const HousekeepingConfig& config) {
         {"portal tokens", &portal_tokens, config.portal_tokens},
         // They hold addresses as anybody typed them: not a day longer.
         {"login codes", &login_challenges, 1},
+        {"stream tickets", &stream_tickets, 0},
         {"idempotency keys", &idempotency_keys, config.idempotency_keys},
         {"mails", &mail, config.mail},
         {"audit rows", &audit, config.audit},

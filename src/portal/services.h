@@ -4,6 +4,7 @@
 #include "io/loop.h"
 #include "io/postgres.h"
 #include "portal/config_cache.h"
+#include "portal/event_hub.h"
 #include "portal/helper_client.h"
 #include "portal/limiter.h"
 #include "portal/secrets.h"
@@ -19,6 +20,7 @@ struct Services {
     Limiter& limiter;
     ConfigCache& configs;
     HelperClient& helper;
+    EventHub* events = nullptr;   // only workers have streams
 };
 
 }  // namespace portal
