@@ -62,7 +62,7 @@ io::Task<void> Housekeeping::purge(PurgeRule rule) {
 }
 
 io::Task<void> Housekeeping::purge_events() {
-    EventPurge pass(config_.events);
+    EventPurge pass(config_.events, config_.event_history);
     std::int64_t total = 0;
     try {
         while (!pass.done()) {

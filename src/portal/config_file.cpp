@@ -114,7 +114,7 @@ HousekeepingConfig read_housekeeping(const toml::table& table, const std::string
     HousekeepingConfig keep;
     Section section(table, "housekeeping.", path);
     section.allow_only({"interval", "batch", "sessions", "portal_tokens", "idempotency_keys", "mail", "events",
-                        "audit"});
+                        "event_history", "audit"});
     section.read("interval", keep.interval, 1, 86400);
     section.read("batch", keep.batch, 1, 10000);
     section.read("sessions", keep.sessions, 0, century);
@@ -122,6 +122,7 @@ HousekeepingConfig read_housekeeping(const toml::table& table, const std::string
     section.read("idempotency_keys", keep.idempotency_keys, 0, century);
     section.read("mail", keep.mail, 1, century);
     section.read("events", keep.events, 1, century);
+    section.read("event_history", keep.event_history, 1, 1000000);
     section.read("audit", keep.audit, 0, century);
     return keep;
 }

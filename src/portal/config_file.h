@@ -37,7 +37,8 @@ struct HousekeepingConfig {
     std::int64_t portal_tokens = 90;  // likewise, links
     std::int64_t idempotency_keys = 0;
     std::int64_t mail = 30;           // sent and failed
-    std::int64_t events = 30;         // never the last 1,000 of an audience
+    std::int64_t events = 1;          // told ones, but never
+    std::int64_t event_history = 1000;   // the newest ones of an audience
     std::int64_t audit = 400;
 };
 

@@ -47,10 +47,10 @@ DELETE FROM portal.idempotency_keys
    AND expires_at < now() - make_interval(days => $1::integer))",
                                      Lane::main, Retry::never, patience};
 
-// What has no number has not been told yet. An audience can resume over its last 1,000 events, so
-// those stay.
+// What has no number has not been told yet. An audience can resume over its newest events, so those stay; how far the
+// purge has come with it is noted. An event goes once it has gone from all its audiences.
 //
-//   $1 days  $2 rows  $3, $4 where the last batch ended
+//   $1 days  $2 rows  $3, $4 where the last batch ended  $5 events an audience keeps
 constexpr Statement events{"purge_events", R"(
 WITH old AS MATERIALIZED (
     SELECT id, workspace_id, audience, number, timestamp
@@ -58,18 +58,34 @@ WITH old AS MATERIALIZED (
      WHERE number IS NOT NULL AND timestamp < now() - make_interval(days => $1::integer)
        AND (timestamp, id) > ($3::timestamptz, $4::uuid)
      ORDER BY timestamp, id LIMIT $2::bigint
+), seen AS MATERIALIZED (
+    SELECT a.workspace_id, a.audience, a.number
+      FROM old
+     CROSS JOIN LATERAL portal.audiences_of(old.audience) AS one
+      JOIN portal.event_audiences a ON a.workspace_id = old.workspace_id AND a.audience = one AND a.number = old.number
 ), history AS MATERIALIZED (
-    -- the number below which an audience needs nothing; none: it has fewer than 1,000
+    -- the oldest number an audience keeps; none: it has fewer
     SELECT h.workspace_id, h.audience, k.number
-      FROM (SELECT DISTINCT workspace_id, audience FROM old WHERE audience IS NOT NULL) h,
-           LATERAL (SELECT e.number FROM portal.events e
-                     WHERE e.workspace_id = h.workspace_id AND e.audience = h.audience AND e.number IS NOT NULL
-                     ORDER BY e.number DESC OFFSET 999 LIMIT 1) k
+      FROM (SELECT DISTINCT workspace_id, audience FROM seen) h,
+           LATERAL (SELECT a.number FROM portal.event_audiences a
+                     WHERE a.workspace_id = h.workspace_id AND a.audience = h.audience
+                     ORDER BY a.number DESC OFFSET $5::bigint - 1 LIMIT 1) k
+), beyond AS MATERIALIZED (
+    SELECT workspace_id, audience, seen.number
+      FROM seen JOIN history USING (workspace_id, audience) WHERE seen.number < history.number
+), unseen AS (
+    DELETE FROM portal.event_audiences a USING beyond b
+     WHERE a.workspace_id = b.workspace_id AND a.audience = b.audience AND a.number = b.number
+), floors AS (
+    INSERT INTO portal.event_floors AS floor (workspace_id, audience, number)
+    SELECT workspace_id, audience, max(number) FROM beyond GROUP BY 1, 2 ORDER BY 1, 2
+        ON CONFLICT (workspace_id, audience) DO UPDATE SET number = greatest(floor.number, excluded.number)
+), kept AS (
+    SELECT * FROM seen EXCEPT SELECT * FROM beyond
 ), gone AS (
-    DELETE FROM portal.events e
-     USING old
-      LEFT JOIN history h ON h.workspace_id = old.workspace_id AND h.audience = old.audience
-     WHERE e.id = old.id AND (old.audience IS NULL OR old.number < h.number)
+    DELETE FROM portal.events e USING old
+     WHERE e.id = old.id
+       AND NOT EXISTS (SELECT FROM kept k WHERE k.workspace_id = old.workspace_id AND k.number = old.number)
     RETURNING 1
 )
 SELECT (SELECT count(*) FROM gone) AS gone, (SELECT count(*) FROM old) AS seen, last.timestamp::text AS timestamp,
@@ -101,7 +117,7 @@ io::Task<std::int64_t> purge_batch(io::Postgres& db, PurgeRule rule, std::int64_
 }
 
 io::Task<std::int64_t> EventPurge::batch(io::Postgres& db, std::int64_t size) {
-    io::Parameters parameters(days_, size, after_time_, after_id_);
+    io::Parameters parameters(days_, size, after_time_, after_id_, history_);
     io::Rows rows = co_await db.query(events, std::move(parameters));
     const io::Row row = rows.front();
     done_ = row.integer("seen") < size;

@@ -26,16 +26,16 @@ std::vector<PurgeRule> purge_rules(const HousekeepingConfig& config);
 io::Task<std::int64_t> purge_batch(io::Postgres& db, PurgeRule rule, std::int64_t batch);
 
 // Events go in order of their age, from where the last batch ended; a new EventPurge begins with
-// the oldest.
+// the oldest. Of each audience the newest `history` stay, whatever their age.
 class EventPurge {
   public:
-    explicit EventPurge(std::int64_t days) : days_(days) {}
+    EventPurge(std::int64_t days, std::int64_t history) : days_(days), history_(history) {}
     bool done() const { return done_; }
     // One batch; how many went.
     io::Task<std::int64_t> batch(io::Postgres& db, std::int64_t size);
 
   private:
-    std::int64_t days_;
+    std::int64_t days_, history_;
     std::string after_time_ = "-infinity", after_id_ = "00000000-0000-0000-0000-000000000000";
     bool done_ = false;
 };

@@ -52,6 +52,8 @@ subtest 'before' => sub {
     is(count(customer_sessions => 'true'), 60);
 };
 
+# rows somebody holds stay unnumbered
+my $holding = DBI->connect("dbi:Pg:host=$t->{dir}/pg;port=$t->{postgres_port};dbname=portal;user=postgres", '', '', { RaiseError => 1, AutoCommit => 0 });
 my @told = ("'{\"workspace\": true}'", "'{\"customer\": \"$customer->{id}\"}'");
 subtest 'events' => sub {
     $t->db->do('DELETE FROM portal.events');
@@ -62,15 +64,20 @@ subtest 'events' => sub {
             SELECT ?, CASE WHEN ? THEN ?::bigint + n END, ?, $audience, '{}', now() - ? * interval '1 day' + n * interval '1 ms'
               FROM generate_series(1, ?) n", undef, $ws->{id}, $numbered // 1, $number, $type, $days, $count);
         $number += $count;
+        $t->db->do('INSERT INTO portal.event_audiences SELECT workspace_id, one, number FROM portal.events, portal.audiences_of(audience) one
+            WHERE type = ? AND number IS NOT NULL', undef, $type);
     };
+    $make->(1, 50, "'{\"workspace\": true, \"contact\": 1}'", 'old for one audience alone');
     $make->(30, 40, $told[0], 'old beyond the last 1,000');
     $make->(400, 35, $told[0], 'old within the last 1,000');
     $make->(600, 3, $told[0], 'young');
     $make->(10, 40, $told[1], 'of a quiet audience');
     $make->(20, 40, 'NULL', 'nobody sees');
-    $make->(5, 20, 'NULL', 'nobody sees, young');
+    $make->(5, 0.5, 'NULL', 'nobody sees, young');
     $make->(5, 40, 'NULL', 'not told yet', 0);
-    is(count(events => 'true'), 1070);
+    $t->db->do('INSERT INTO portal.event_counters VALUES (?, ?, ?)', undef, $ws->{id}, $number, $number);
+    $holding->do('SELECT FROM portal.events WHERE number IS NULL FOR UPDATE');
+    is(count(events => 'true'), 1071);
 };
 
 $t->start('helper');
@@ -99,8 +106,13 @@ subtest 'events: those told, old, and beyond the last 1,000 of their audience' =
     ok($t->wait_for(sub { !count(events => "type = 'old beyond the last 1,000'") && !count(events => "type = 'nobody sees'") }), 'are gone');
     ok($t->wait_for(sub { purged('events') == 50 }), 'the log tells how many');
     my %left = map { @$_ } @{ $t->db->selectall_arrayref('SELECT type, count(*) FROM portal.events GROUP BY 1') };
-    is_deeply(\%left, { 'old within the last 1,000' => 400, young => 600, 'of a quiet audience' => 10, 'nobody sees, young' => 5, 'not told yet' => 5 },
-        'and nothing else');
+    is_deeply({ map { @$_ } @{ $t->db->selectall_arrayref('SELECT audience, number FROM portal.event_floors') } },
+        { workspace => 31 }, 'how far it has come is noted');
+    is_deeply(\%left, { 'old within the last 1,000' => 400, young => 600, 'of a quiet audience' => 10, 'nobody sees, young' => 5, 'not told yet' => 5,
+        'old for one audience alone' => 1 }, 'and nothing else');
+    is(count(event_audiences => 'number = 1'), 1, 'which sees it still');
+    $holding->rollback;
+    $holding->disconnect;
 };
 
 subtest 'people deleted softly stay' => sub {
