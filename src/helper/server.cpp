@@ -17,8 +17,10 @@ namespace portal::helper {
 namespace {
 
 constexpr std::size_t most_peers = 1024;
-constexpr std::size_t most_unsent = 4096;       // frames per peer; beyond, bumps collapse into one bump_all
-constexpr std::int64_t patience = 10000;        // ms a peer may leave its socket full
+// Unsent per peer; beyond, bumps collapse into one bump_all, events into one gap.
+constexpr std::size_t most_unsent = 4096;                 // frames
+constexpr std::size_t most_unsent_bytes = 4 * 1024 * 1024;
+constexpr std::int64_t patience = 10000;                  // ms a peer may leave its socket full
 
 sockaddr_un address_of(const std::string& path) {
     sockaddr_un address{};
@@ -91,10 +93,13 @@ class Server::Peer final : public io::Watcher {
     bool welcomed() const { return welcomed_; }
     // False: it is lost, or has not read for too long.
     bool send(std::string frame) {
-        if (unsent_.size() >= most_unsent) {
+        if (unsent_.size() >= most_unsent || unsent_bytes_ >= most_unsent_bytes) {
             collapse();
+            if (unsent_.size() >= most_unsent) {
+                return false;   // it asks and asks, and reads no answer
+            }
         }
-        unsent_.push_back(std::move(frame));
+        queue(std::move(frame));
         return flush();
     }
     // A beat tells of now: it is not worth queueing.
@@ -125,6 +130,10 @@ class Server::Peer final : public io::Watcher {
     const char* receive();
     bool flush();
     void collapse();
+    void queue(std::string frame) {
+        unsent_bytes_ += frame.size();
+        unsent_.push_back(std::move(frame));
+    }
 
     Server& server_;
     std::uint64_t number_;
@@ -132,12 +141,13 @@ class Server::Peer final : public io::Watcher {
     std::unique_ptr<io::Watch> watch_;
     bool welcomed_ = false;
     std::deque<std::string> unsent_;
+    std::size_t unsent_bytes_ = 0;
     std::int64_t full_since_ = 0;
 };
 
 // Takes what there is. Returns why the peer is to be dropped, or nullptr.
 const char* Server::Peer::receive() {
-    char buffer[256];   // no dialler has longer frames
+    char buffer[512];   // no dialler has longer frames
     while (true) {
         ssize_t size = ::recv(fd_, buffer, sizeof(buffer), MSG_TRUNC);
         if (size < 0) {
@@ -158,15 +168,8 @@ const char* Server::Peer::receive() {
             if (!send(link::welcome(server_.helper_))) {
                 return "it does not read";
             }
-        } else if (frame && frame->type == link::Type::send_now && welcomed_) {
-            Server& server = server_;
-            server.send_now_(frame->id, [&server, peer = number_, ticket = frame->ticket](
-                                            const SendOutcome& outcome) {
-                auto found = server.peers_.find(peer);   // it may be gone by then
-                if (found != server.peers_.end()) {
-                    found->second->send(link::sent(ticket, outcome));
-                }
-            });
+        } else if (frame && welcomed_ && server_.answer(number_, *frame)) {
+            continue;
         } else {
             return "it speaks another version";
         }
@@ -189,23 +192,36 @@ bool Server::Peer::flush() {
             return now - full_since_ < patience;
         }
         full_since_ = 0;
+        unsent_bytes_ -= frame.size();
         unsent_.pop_front();
     }
     watch_->want(true, false);
     return true;
 }
 
-// Too many bumps for a slow reader: one that says "everything" stands for all of them.
+// Too much for a slow reader: one frame that says "everything" stands for all bumps, one for all events.
 void Server::Peer::collapse() {
-    std::deque<std::string> kept;
-    for (std::string& frame : unsent_) {
-        std::optional<link::Frame> decoded = link::decode(frame);
-        if (decoded->type != link::Type::bump && decoded->type != link::Type::bump_all) {
-            kept.push_back(std::move(frame));
+    std::deque<std::string> all = std::move(unsent_);
+    bool bumped = false;
+    bool missed = false;
+    unsent_.clear();
+    unsent_bytes_ = 0;
+    for (std::string& frame : all) {
+        const link::Type type = link::type_of(frame);
+        if (type == link::Type::bump || type == link::Type::bump_all) {
+            bumped = true;
+        } else if (type == link::Type::event || type == link::Type::gap) {
+            missed = true;
+        } else {
+            queue(std::move(frame));
         }
     }
-    kept.push_back(link::bump_all());
-    unsent_ = std::move(kept);
+    if (bumped) {
+        queue(link::bump_all());
+    }
+    if (missed) {
+        queue(link::gap({}));
+    }
 }
 
 Server::Server(io::Loop& loop, const std::string& path, const Uuid& helper, SendNow send_now)
@@ -271,6 +287,8 @@ void Server::drop(std::uint64_t number, const char* why) noexcept {
     std::snprintf(line, sizeof(line), "server: line %llu closed (%s)", (unsigned long long)number, why);
     loop_.log(io::LogLevel::debug, line);
     peers_.erase(number);
+    audiences_.remove(number);
+    claims_.remove(number);
 }
 
 void Server::broadcast(const std::string& frame, bool is_beat) {
@@ -283,6 +301,73 @@ void Server::broadcast(const std::string& frame, bool is_beat) {
     for (std::uint64_t number : lost) {
         drop(number, "it does not read");
     }
+}
+
+// What a dialler asks for. False: it is nothing a dialler asks.
+bool Server::answer(std::uint64_t line, const link::Frame& frame) {
+    switch (frame.type) {
+        case link::Type::send_now:
+            send_now_(frame.id, [this, line, ticket = frame.ticket](const SendOutcome& outcome) {
+                tell(line, link::sent(ticket, outcome));   // it may be gone by then
+            });
+            return true;
+        case link::Type::listen: {
+            const bool first = audiences_.empty();
+            audiences_.add(line, frame.id, frame.audience);
+            tell(line, link::listening(frame.ticket));
+            if (first && heard_) {
+                heard_();
+            }
+            return true;
+        }
+        case link::Type::unlisten:
+            audiences_.remove(line, frame.id, frame.audience);
+            return true;
+        case link::Type::claim:
+            claim(line, frame);
+            return true;
+        case link::Type::release:
+            claims_.release(line, frame.id);
+            return true;
+        default:
+            return false;
+    }
+}
+
+void Server::claim(std::uint64_t line, const link::Frame& asked) {
+    bool granted = true;
+    if (asked.limit > 0) {
+        granted = claims_.claim(line, asked.id, asked.limit);
+    } else {
+        for (std::uint64_t evicted : claims_.take(line, asked.id)) {
+            tell(evicted, link::evict(asked.id));
+        }
+    }
+    tell(line, link::claimed(asked.ticket, granted));
+}
+
+// A line that is lost is left for its own next event to end: whoever asks may be in the middle of using it.
+void Server::tell(std::uint64_t line, std::string frame) {
+    auto found = peers_.find(line);
+    if (found != peers_.end()) {
+        found->second->send(std::move(frame));
+    }
+}
+
+void Server::event(const Uuid& workspace, std::int64_t number, std::string_view audiences, std::string_view text) {
+    std::vector<std::uint64_t> lost;
+    for (const auto& [line, theirs] : audiences_.listeners(workspace, audiences)) {
+        if (!peers_.at(line)->send(link::event(workspace, number, theirs, text))) {
+            lost.push_back(line);
+        }
+    }
+    for (std::uint64_t line : lost) {
+        drop(line, "it does not read");
+    }
+}
+
+void Server::gap(const Uuid& workspace) {
+    broadcast(link::gap(workspace), false);
 }
 
 void Server::beat() {

@@ -15,6 +15,7 @@ constexpr std::int64_t grace = 8000;              // ms for what is in flight wh
 constexpr std::int64_t lease_margin = 15000;      // ms of a lease beyond a delivery's own time
 constexpr const char* changed_channel = "portal_changed";
 constexpr const char* outbox_channel = "portal_outbox";
+constexpr const char* erased_channel = "portal_erased";
 
 Mailbox parse_sender(const MailConfig& mail) {
     mail.check();
@@ -32,6 +33,27 @@ io::PostgresOptions database(const ConfigFile& config) {
     io::PostgresOptions options = io::PostgresOptions::resolve(config.postgres);
     options.application_name = "portal-helper";
     return options;
+}
+
+io::PostgresOptions event_database(const ConfigFile& config) {
+    io::PostgresOptions options = database(config);
+    options.lookup_connections = 0;
+    options.main_connections = 1;
+    options.application_name = "portal-helper events";
+    return options;
+}
+
+std::optional<io::RedisOptions> redis(const ConfigFile& config) {
+    if (config.redis.empty()) {
+        return std::nullopt;
+    }
+    try {
+        io::RedisOptions options = io::RedisOptions::parse(config.redis, true);
+        options.client_name = "portal-helper";
+        return options;
+    } catch (const std::invalid_argument& error) {
+        throw std::invalid_argument(std::string("\"redis\": ") + error.what());
+    }
 }
 
 const std::string& base_url(const ConfigFile& config) {
@@ -78,6 +100,7 @@ Service::Service(const ConfigFile& config, io::UvLoop::Log log)
       db_(loop_, database(config)),
       composer_(db_, secrets_, config.templates, config.base_url, sender_),
       outbox_(loop_, db_, composer_, mailer_, outbox_options(config, id_)),
+      event_db_(loop_, event_database(config)), redis_(redis(config)),
       heartbeat_(loop_, db_, id_, [this] { server_->beat(); }),
       housekeeping_(loop_, db_, secrets_, config.housekeeping),
       file_expiry_(loop_, db_) {}
@@ -89,13 +112,17 @@ bool Service::run() {
         outbox_.send_now(id, std::move(answer));
     });
     signals_ = std::make_unique<Signals>(*this);
-    db_.listen({changed_channel, outbox_channel, heartbeat_.channel()},
+    event_reader_ = std::make_unique<EventReader>(loop_, *server_, redis_);
+    event_publisher_ = std::make_unique<EventPublisher>(loop_, event_db_, id_, *server_, *event_reader_, redis_);
+    db_.listen({changed_channel, outbox_channel, erased_channel, heartbeat_.channel()},
                [this](std::string_view channel, std::string_view payload) { notified(channel, payload); },
                [this] { listening(); });
     heartbeat_.start();
     outbox_.start();
     housekeeping_.start();
     file_expiry_.start();
+    event_reader_->start();
+    event_publisher_->start();
     start_watchdog();
     loop_.log(io::LogLevel::notice, ("helper: " + id_.text() + " serves " + config_.socket).c_str());
     sd_notify(0, "READY=1");
@@ -109,6 +136,8 @@ void Service::notified(std::string_view channel, std::string_view payload) {
         heartbeat_.echoed(payload);
     } else if (channel == outbox_channel) {
         outbox_.wake();
+    } else if (channel == erased_channel) {
+        event_publisher_->erased();
     } else if (std::optional<Uuid> id = Uuid::parse(payload)) {
         server_->bump(*id);
     } else {
@@ -143,6 +172,7 @@ void Service::finish() {
 }
 
 io::Task<void> Service::wind_up() {
+    co_await event_publisher_->stop();
     co_await outbox_.release();
     // a cancelled delivery notices within a second
     for (int step = 0; step < 30 && mailer_.in_flight() > 0; ++step) {

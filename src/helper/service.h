@@ -4,7 +4,10 @@
 #include <uv.h>
 
 #include <memory>
+#include <optional>
 
+#include "helper/event_publisher.h"
+#include "helper/event_reader.h"
 #include "helper/file_expiry.h"
 #include "helper/heartbeat.h"
 #include "helper/housekeeping.h"
@@ -47,7 +50,11 @@ class Service {
     io::Postgres db_;
     Composer composer_;
     Outbox outbox_;
+    io::Postgres event_db_;   // a connection of its own: events wait for nothing else
+    std::optional<io::RedisOptions> redis_;
     std::unique_ptr<Server> server_;
+    std::unique_ptr<EventReader> event_reader_;
+    std::unique_ptr<EventPublisher> event_publisher_;
     Heartbeat heartbeat_;
     Housekeeping housekeeping_;
     FileExpiry file_expiry_;

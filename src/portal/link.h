@@ -80,6 +80,10 @@ std::string event(const Uuid& workspace, std::int64_t number, const std::vector<
                   std::string_view text);
 std::string gap(const Uuid& workspace);
 
+// Of a frame made here.
+inline Type type_of(std::string_view frame) {
+    return Type(frame[1]);
+}
 // nullopt: another version, an unknown type, or a length that does not fit. The line is then to be closed.
 std::optional<Frame> decode(std::string_view datagram);
 
