@@ -22,6 +22,7 @@ void add_file_session_verbs(Verb app, Session& session);
 void add_invite_verbs(Verb app, Session& session);
 void add_mail_verbs(Verb app, Session& session);
 void add_import_verb(Verb app, Session& session);
+void add_events_verbs(Verb app, Session& session);
 void add_demo_data_verb(Verb app, Session& session);
 
 }  // namespace portal::ctl

@@ -8,7 +8,7 @@ my @verbs = ('check', 'migrate', (map { "secret $_" } qw(new rotate promote reti
     'session list', 'session revoke', 'restored', (map { "workspace $_" } qw(create list show set)),
     (map { "token $_" } qw(create list revoke import)), (map { my $n = $_; map { "$n $_" } qw(create list show) }
     qw(customer member contact company)), 'invite contact', 'invite company', 'mail queue', 'mail retry',
-    'demo-data', 'completion');
+    'events tail', 'demo-data', 'completion');
 
 subtest 'help' => sub {
     my ($code, $both) = $t->ctl_run('--help');
