@@ -35,7 +35,8 @@ private:
 
     bool may_take_over() const noexcept;
     void take_over() noexcept;
-    static void free_header_buffers(ngx_connection_t *c) noexcept;
+    static void free_header_buffers(ngx_connection_t *c,
+        ngx_http_connection_t *hc) noexcept;
 
     bool flush() noexcept;
     bool flush_connection() noexcept;
@@ -228,8 +229,9 @@ ngx_portal_stream::may_take_over() const noexcept
 void
 ngx_portal_stream::take_over() noexcept
 {
-    ngx_connection_t    *c = connection_;
-    ngx_http_request_t  *r = request_;
+    ngx_connection_t       *c = connection_;
+    ngx_http_request_t     *r = request_;
+    ngx_http_connection_t  *hc = r->http_connection;
 
     chunked_ = r->chunked;
 
@@ -244,7 +246,7 @@ ngx_portal_stream::take_over() noexcept
 
     c->destroyed = 0;
 
-    free_header_buffers(c);
+    free_header_buffers(c, hc);
 
     if (c->read->timer_set) {
         ngx_del_timer(c->read);
@@ -290,13 +292,11 @@ ngx_portal_stream::take_over() noexcept
 
 
 void
-ngx_portal_stream::free_header_buffers(ngx_connection_t *c) noexcept
+ngx_portal_stream::free_header_buffers(ngx_connection_t *c,
+    ngx_http_connection_t *hc) noexcept
 {
-    ngx_buf_t              *b = c->buffer;
-    ngx_chain_t            *cl, *next;
-    ngx_http_connection_t  *hc;
-
-    hc = static_cast<ngx_http_connection_t *>(c->data);
+    ngx_buf_t    *b = c->buffer;
+    ngx_chain_t  *cl, *next;
 
     if (b != nullptr && ngx_pfree(c->pool, b->start) == NGX_OK) {
         b->start = b->pos = b->last = b->end = nullptr;
