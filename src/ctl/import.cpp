@@ -24,7 +24,7 @@ constexpr std::size_t copy_chunk = 1 << 16;
 // In the order in which they are written.
 std::vector<ImportKind> all_kinds() {
     std::vector<ImportKind> kinds;
-    for (std::span<const ImportKind> some : {people_kinds(), client_portal_kinds()}) {
+    for (std::span<const ImportKind> some : {people_kinds(), client_portal_kinds(), file_sharing_kinds()}) {
         kinds.insert(kinds.end(), some.begin(), some.end());
     }
     return kinds;
@@ -84,6 +84,8 @@ class Import {
                 "CREATE TEMP TABLE incoming (line bigint, position bigint GENERATED ALWAYS AS "
                 "IDENTITY, kind text, "
                 "record jsonb) ON COMMIT DROP");
+        // a session's line tells how many downloads it had: theirs do not count again
+        execute(connection_.get(), "SET LOCAL portal.count_downloads = 'off'");
         if (!options.announce) {
             execute(connection_.get(), "SET LOCAL portal.announce = 'off'");
         }

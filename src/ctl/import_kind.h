@@ -57,6 +57,8 @@ struct ImportKind {
 std::span<const ImportKind> people_kinds();
 // Companies, contacts and items of the client portal.
 std::span<const ImportKind> client_portal_kinds();
+// File-sharing sessions, their downloads and payments.
+std::span<const ImportKind> file_sharing_kinds();
 
 // Beside the REST body: `created_at`, and for what has no number `id`. Problems are noted together
 // with those that `parse` throws.
