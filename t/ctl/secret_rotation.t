@@ -76,6 +76,10 @@ subtest 'rotate adds one that verifies' => sub {
     is(under(workspace_access_tokens => 'k2'), 0, 'nothing moved');
 };
 
+my $login = '/api/customer-portal/customer-session';
+my $challenge = json_of($t->post("$login/request", json => { email => $customer->{email}, workspace_id => $ws->{id} }))->{challenge_id};
+my $code = $t->login_code($customer->{email});
+
 subtest 'promote makes it sign; what is used moves' => sub {
     is_deeply($t->ctl('secret', 'promote'), { secret_file => $file, id => 'k2', state => 'sign' });
     my ($code, $both) = $t->ctl_run(qw(secret promote k2));
@@ -90,6 +94,20 @@ subtest 'promote makes it sign; what is used moves' => sub {
     is_status($t->get('/api/v1/client-portal/config', token => $token), 200, 'it works under k2');
     is($t->row('SELECT * FROM portal.workspace_access_tokens WHERE id = ?', $t->token_id($unused))->{secret_id}, 'k1', 'one that is not used stays');
     refuses('retire what is in use', qr/k1 still holds 3 access tokens, \d sessions, 2 portal tokens, 2 ciphertexts, 1 idempotency row;/, qw(retire k1));
+};
+
+subtest 'a login code that was mailed before works after' => sub {
+    $t->restart('helper');
+    my %sent = (challenge_id => $challenge, email => $customer->{email}, workspace_id => $ws->{id});
+    is_status($t->post("$login/request", json => \%sent), 202, 'sent once more, under k2');
+    my $again = $t->login_code($customer->{email}, 2);
+    is_status($t->post("$login/authenticate", json => { challenge_id => $challenge, code => $code =~ tr/A-Z0-9/B-ZA1-90/r }), 401, 'another code');
+    my $other = json_of($t->post("$login/request", json => { email => $customer->{email}, workspace_id => $ws->{id} }))->{challenge_id};
+    is_status($t->post("$login/authenticate", json => { challenge_id => $other, code => $code }), 401, 'of another challenge');
+    my ($first) = map { json_of($t->post("$login/authenticate", json => { challenge_id => $challenge, code => $_ }))->{token} } $code;
+    like($first, qr/^portal_cst_/, 'the code of k1');
+    is_status($t->post("$login/authenticate", json => { challenge_id => $challenge, code => $again }), 401, 'once');
+    is_status($t->post("$login/authenticate", json => { challenge_id => $other, code => $t->login_code($customer->{email}, 3) }), 200, 'and one of k2');
 };
 
 subtest 'each kind moves when it is used' => sub {
