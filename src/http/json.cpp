@@ -139,6 +139,37 @@ void append(std::string& out, const json_t* value) {
     }
 }
 
+// Its numbers beyond what Jansson takes, as real ones.
+std::string with_real_numbers(std::string_view json) {
+    constexpr double beyond_integers = 9223372036854775808.0;   // 2^63
+    constexpr double largest = std::numeric_limits<double>::max();
+    std::string out;
+    bool inside = false;   // a string
+    for (std::size_t at = 0; at < json.size();) {
+        if (inside && json[at] == '\\') {
+            out += json.substr(at, 2);
+            at += 2;
+            continue;
+        }
+        const bool number = !inside && (json[at] == '-' || (json[at] >= '0' && json[at] <= '9'));
+        const std::size_t end = number ? std::min(json.find_first_not_of("0123456789+-.eE", at), json.size()) : at + 1;
+        std::string part(json.substr(at, end - at));
+        const double value = number ? std::strtod(part.c_str(), nullptr) : 0;
+        std::int64_t whole = 0;   // the largest is 2^63 as a double, too
+        const auto read = std::from_chars(part.data(), part.data() + part.size(), whole);
+        const bool fits = read.ec == std::errc() && read.ptr == part.data() + part.size();
+        if (!fits && std::fabs(value) >= beyond_integers) {
+            char real[40];
+            std::snprintf(real, sizeof real, "%.17e", std::clamp(value, -largest, largest));
+            part = real;
+        }
+        inside ^= part == "\"";
+        out += part;
+        at = end;
+    }
+    return out;
+}
+
 }  // namespace
 
 bool valid_utf8(std::string_view text) {
@@ -182,48 +213,22 @@ Json Json::object(std::initializer_list<std::pair<const char*, Json>> members) {
     return made;
 }
 
-Json Json::parse(std::string_view text) {
-    json_error_t error;
-    constexpr std::size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
+json_t* load_json(std::string_view text, std::size_t flags, json_error_t& error) {
     json_t* value = json_loadb(text.data(), text.size(), flags, &error);
     if (!value && json_error_code(&error) == json_error_numeric_overflow) {
-        std::string tamed = with_real_numbers(text);
+        const std::string tamed = with_real_numbers(text);
         value = json_loadb(tamed.data(), tamed.size(), flags, &error);
     }
+    return value;
+}
+
+Json Json::parse(std::string_view text) {
+    json_error_t error;
+    json_t* value = load_json(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, error);
     if (!value) {
         throw std::runtime_error("not JSON: " + std::string(error.text));
     }
     return steal(value);
-}
-
-std::string with_real_numbers(std::string_view json) {
-    constexpr double beyond_integers = 9223372036854775808.0;   // 2^63
-    constexpr double largest = std::numeric_limits<double>::max();
-    std::string out;
-    bool inside = false;   // a string
-    for (std::size_t at = 0; at < json.size();) {
-        if (inside && json[at] == '\\') {
-            out += json.substr(at, 2);
-            at += 2;
-            continue;
-        }
-        const bool number = !inside && (json[at] == '-' || (json[at] >= '0' && json[at] <= '9'));
-        const std::size_t end = number ? std::min(json.find_first_not_of("0123456789+-.eE", at), json.size()) : at + 1;
-        std::string part(json.substr(at, end - at));
-        const double value = number ? std::strtod(part.c_str(), nullptr) : 0;
-        std::int64_t whole = 0;   // the largest is 2^63 as a double, too
-        const auto read = std::from_chars(part.data(), part.data() + part.size(), whole);
-        const bool fits = read.ec == std::errc() && read.ptr == part.data() + part.size();
-        if (!fits && std::fabs(value) >= beyond_integers) {
-            char real[40];
-            std::snprintf(real, sizeof real, "%.17e", std::clamp(value, -largest, largest));
-            part = real;
-        }
-        inside ^= part == "\"";
-        out += part;
-        at = end;
-    }
-    return out;
 }
 
 std::string Json::dump() const {

@@ -75,8 +75,8 @@ class Json {
 // A JSON string at the end of `out`; invalid UTF-8 becomes U+FFFD.
 void append_json(std::string& out, std::string_view text);
 
-// A number beyond what Jansson takes is JSON all the same: here it is written as a real number, the nearest there is,
-// which every field that wants an integer refuses.
-std::string with_real_numbers(std::string_view json);
+// What Jansson reads with its `flags`, NULL and `error` told where it cannot. A number beyond what it takes is JSON all
+// the same: it is read as a real number, the nearest there is, which every field that wants an integer refuses.
+json_t* load_json(std::string_view text, std::size_t flags, json_error_t& error);
 
 }  // namespace portal::http

@@ -194,11 +194,7 @@ Json parse_body(std::string_view body, std::optional<std::string_view> content_t
     }
     constexpr std::size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL;
     json_error_t error;
-    json_t* value = json_loadb(body.data(), body.size(), flags, &error);
-    if (!value && json_error_code(&error) == json_error_numeric_overflow) {
-        std::string tamed = with_real_numbers(body);
-        value = json_loadb(tamed.data(), tamed.size(), flags, &error);
-    }
+    json_t* value = load_json(body, flags, error);
     if (!value) {
         if (about_a_string(error, body)) {
             throw one_problem(make_problem("string_unicode", {"body"}, no_unicode, nullptr));

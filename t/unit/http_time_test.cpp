@@ -48,9 +48,11 @@ TEST(Time, NeedsADateATimeAndAZone) {
 }
 
 TEST(Json, NumbersBeyondSixtyFourBitsAreTheNearestThereIs) {
-    EXPECT_EQ(with_real_numbers(
-                  R"({"a":"123456789012345678901 \" 1e999","b":[9223372036854775807,-5,1.5]})"),
-              R"({"a":"123456789012345678901 \" 1e999","b":[9223372036854775807,-5,1.5]})");
+    const Json kept = Json::parse(
+        R"({"a":"123456789012345678901 \" 1e999","b":[9223372036854775807,-5,1e999]})");
+    EXPECT_EQ(kept["a"].text(), R"(123456789012345678901 " 1e999)");
+    EXPECT_EQ(kept["b"][std::size_t(0)].integer(), 9223372036854775807);
+    EXPECT_EQ(kept["b"][std::size_t(1)].integer(), -5);
     const Json read = Json::parse(R"([9223372036854775808, -1e400, 1e999, 3])");
     EXPECT_EQ(json_real_value(read[std::size_t(0)].get()), 9223372036854775808.0);
     EXPECT_LT(json_real_value(read[std::size_t(1)].get()), -1e308);
