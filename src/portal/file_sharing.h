@@ -43,6 +43,23 @@
     "UNION ALL SELECT id FROM portal.customers WHERE workspace_id = " workspace \
     " AND external_id = " external_id " AND deleted_at IS NULL"
 
+// CTEs of the session $3 and of its rows in `table` that the customer $2 of the workspace $1 may see: all of its own
+// session's, of one it bought its own; the newest 10,000. session: no row where it may not see it; own: is it its.
+#define PORTAL_VISIBLE_ROWS(name, table) \
+    "session AS MATERIALIZED ("                                                                      \
+    "SELECT s.id, s.customer_id = $2::uuid AS own FROM portal.file_share_sessions s"                 \
+    " WHERE s.workspace_id = $1::uuid AND s.id = $3::uuid"                                           \
+    " AND (s.customer_id = $2 OR EXISTS (SELECT FROM portal.file_share_buyers b"                     \
+    " WHERE b.workspace_id = $1 AND b.customer_id = $2 AND b.session_id = $3))"                      \
+    "), " name " AS ("                                                                               \
+    "SELECT all_of_it.* FROM session, LATERAL (SELECT * FROM portal." table                          \
+    " WHERE workspace_id = $1 AND session_id = session.id"                                           \
+    " ORDER BY created_at DESC, id DESC LIMIT 10000) all_of_it WHERE session.own"                    \
+    " UNION ALL "                                                                                    \
+    "SELECT its_own.* FROM session, LATERAL (SELECT * FROM portal." table                            \
+    " WHERE workspace_id = $1 AND session_id = session.id AND customer_id = $2"                      \
+    " ORDER BY created_at DESC, id DESC LIMIT 10000) its_own WHERE NOT session.own)"
+
 namespace portal {
 
 // FileShareSession, 20 members: what customers see. Its owner is nobody else's business.

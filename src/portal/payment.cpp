@@ -91,28 +91,7 @@ SELECT judged.customer_known, )" PAYMENT_COLUMNS("p") R"(
 
 // No row: the session is not the customer's to see. A row without a payment: it has none.
 constexpr Statement session_list_statement{"payment_list_of_session", R"(
-WITH session AS MATERIALIZED (
-    SELECT s.id, s.customer_id = $2::uuid AS own
-      FROM portal.file_share_sessions s
-     WHERE s.workspace_id = $1::uuid AND s.id = $3::uuid
-       AND (s.customer_id = $2
-            OR EXISTS (SELECT FROM portal.file_share_buyers b
-                        WHERE b.workspace_id = $1 AND b.customer_id = $2 AND b.session_id = $3))
-), payment AS (
-    SELECT all_of_it.*
-      FROM session, LATERAL (
-           SELECT * FROM portal.file_share_payments
-            WHERE workspace_id = $1 AND session_id = session.id
-            ORDER BY created_at DESC, id DESC LIMIT 10000) all_of_it
-     WHERE session.own
-    UNION ALL
-    SELECT its_own.*
-      FROM session, LATERAL (
-           SELECT * FROM portal.file_share_payments
-            WHERE workspace_id = $1 AND session_id = session.id AND customer_id = $2
-            ORDER BY created_at DESC, id DESC LIMIT 10000) its_own
-     WHERE NOT session.own
-)
+WITH )" PORTAL_VISIBLE_ROWS("payment", "file_share_payments") R"(
 SELECT p.customer_id IS NOT DISTINCT FROM $2 AS own, )" PAYMENT_COLUMNS("p") R"(
   FROM session
   LEFT JOIN payment p ON true
