@@ -1,13 +1,11 @@
 // contract/management.md: companies, for a workspace's backend.
-#include "api/route.h"
+#include "api/numbered_row.h"
 #include "http/query.h"
-#include "http/validation.h"
 #include "portal/company.h"
 
 namespace portal::api {
 namespace {
 
-using http::Json;
 using http::Response;
 
 io::Task<Response> list(Call& call) {
@@ -27,51 +25,15 @@ io::Task<Response> list(Call& call) {
     co_return http::json_response(200, page.json().dump());
 }
 
-// Linking it to a customer is changing what belongs to that customer.
-void require_customer_scope(const Call& call, const Json& body) {
-    const Json customer = body["customer_id"];
-    if (customer.present() && !customer.is_null() && !call.caller.has(Scope::customers_write)) {
-        throw http::insufficient_scope(scope_name(Scope::customers_write));
-    }
-}
-
-io::Task<Response> save(Call& call) {
-    Json body =
-        http::parse_body(call.body, call.request.header("content-type"), http::Surface::rest);
-    require_customer_scope(call, body);
-    auto input = CompanyInput::parse(std::move(body));
-    KeyClaim claim(call.caller, IdempotencyKey::read(call.request, call.portal.secrets,
-                                                     "/api/companies", call.body));
-    const std::string workspace = call.caller.workspace_id.text();
-    Saved saved =
-        co_await save_company(call.portal.db, workspace, std::move(input), std::move(claim));
-    co_return http::json_response(saved.made ? 201 : 200, saved.row.dump());
-}
-
-io::Task<Response> show(Call& call) {
-    const std::int64_t id = http::require_number(call.parameters[0]);
-    const std::string workspace = call.caller.workspace_id.text();
-    Json company = co_await find_company(call.portal.db, workspace, id);
-    co_return http::json_response(200, company.dump());
-}
-
-io::Task<Response> change(Call& call) {
-    const std::int64_t id = http::require_number(call.parameters[0]);
-    Json body =
-        http::parse_body(call.body, call.request.header("content-type"), http::Surface::rest);
-    require_customer_scope(call, body);
-    auto change = CompanyInput::parse_change(std::move(body));
-    const std::string workspace = call.caller.workspace_id.text();
-    Json company = co_await change_company(call.portal.db, workspace, id, std::move(change));
-    co_return http::json_response(200, company.dump());
-}
-
-io::Task<Response> remove(Call& call) {
-    const std::int64_t id = http::require_number(call.parameters[0]);
-    const std::string workspace = call.caller.workspace_id.text();
-    co_await delete_company(call.portal.db, workspace, id);
-    co_return http::no_content();
-}
+struct Companies {
+    static constexpr const char* path = "/api/companies";
+    using Input = CompanyInput;
+    static constexpr auto save = save_company;
+    static constexpr auto find = find_company;
+    static constexpr auto change = change_company;
+    static constexpr auto remove = delete_company;
+    static constexpr bool linked = true;
+};
 
 using enum http::Method;
 constexpr auto group = Group::management;
@@ -82,13 +44,13 @@ constexpr Route routes[] = {
     {get, "/api/companies", group, rest, workspace_token, Scope::client_portal_read, standard,
      Body::none, list},
     {post, "/api/companies", group, rest, workspace_token, Scope::client_portal_write, standard,
-     Body::json, save},
+     Body::json, save_row<Companies>},
     {get, "/api/companies/{id}", group, rest, workspace_token, Scope::client_portal_read, standard,
-     Body::none, show},
+     Body::none, show_row<Companies>},
     {patch, "/api/companies/{id}", group, rest, workspace_token, Scope::client_portal_write,
-     standard, Body::json, change},
+     standard, Body::json, change_row<Companies>},
     {del, "/api/companies/{id}", group, rest, workspace_token, Scope::client_portal_write, standard,
-     Body::none, remove},
+     Body::none, remove_row<Companies>},
 };
 
 }  // namespace

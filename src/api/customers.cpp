@@ -57,15 +57,19 @@ io::Task<Response> create(Call& call) {
     co_return http::json_response(201, customer.dump());
 }
 
-// ---- one customer
+// ---- one customer, named by its id or by its external id
 
-io::Task<Response> show_it(Call& call, CustomerReference which) {
+template <CustomerReference (*named)(const Call&)>
+io::Task<Response> show(Call& call) {
+    CustomerReference which = named(call);
     Json customer =
         co_await find_customer(call.portal.db, call.caller.workspace_id.text(), std::move(which));
     co_return http::json_response(200, customer.dump());
 }
 
-io::Task<Response> change_it(Call& call, CustomerReference which) {
+template <CustomerReference (*named)(const Call&)>
+io::Task<Response> change(Call& call) {
+    CustomerReference which = named(call);
     auto change = CustomerChange::parse(
         http::parse_body(call.body, call.request.header("content-type"), http::Surface::rest),
         false);
@@ -74,7 +78,9 @@ io::Task<Response> change_it(Call& call, CustomerReference which) {
     co_return http::json_response(200, customer.dump());
 }
 
-io::Task<Response> delete_it(Call& call, CustomerReference which) {
+template <CustomerReference (*named)(const Call&)>
+io::Task<Response> remove(Call& call) {
+    CustomerReference which = named(call);
     http::Query query(call.request.query);
     const bool anonymize = query.boolean("anonymize").value_or(false);
     query.done();
@@ -82,42 +88,6 @@ io::Task<Response> delete_it(Call& call, CustomerReference which) {
                                              std::move(which), anonymize);
     call.portal.configs.bump(id);  // its sessions are refused on this node from now on
     co_return http::no_content();
-}
-
-io::Task<Response> show(Call& call) {
-    CustomerReference which = by_id(call);
-    Response response = co_await show_it(call, std::move(which));
-    co_return response;
-}
-
-io::Task<Response> change(Call& call) {
-    CustomerReference which = by_id(call);
-    Response response = co_await change_it(call, std::move(which));
-    co_return response;
-}
-
-io::Task<Response> remove(Call& call) {
-    CustomerReference which = by_id(call);
-    Response response = co_await delete_it(call, std::move(which));
-    co_return response;
-}
-
-io::Task<Response> show_external(Call& call) {
-    CustomerReference which = by_external_id(call);
-    Response response = co_await show_it(call, std::move(which));
-    co_return response;
-}
-
-io::Task<Response> change_external(Call& call) {
-    CustomerReference which = by_external_id(call);
-    Response response = co_await change_it(call, std::move(which));
-    co_return response;
-}
-
-io::Task<Response> remove_external(Call& call) {
-    CustomerReference which = by_external_id(call);
-    Response response = co_await delete_it(call, std::move(which));
-    co_return response;
 }
 
 io::Task<Response> export_it(Call& call) {
@@ -141,14 +111,17 @@ constexpr Route routes[] = {
     {get, "/api/customers", group, rest, workspace_token, reads, limit, Body::none, list},
     {post, "/api/customers", group, rest, workspace_token, writes, limit, Body::json, create},
     {get, "/api/customers/external/{external_id}", group, rest, workspace_token, reads, limit,
-     Body::none, show_external},
+     Body::none, show<by_external_id>},
     {patch, "/api/customers/external/{external_id}", group, rest, workspace_token, writes, limit,
-     Body::json, change_external},
+     Body::json, change<by_external_id>},
     {del, "/api/customers/external/{external_id}", group, rest, workspace_token, writes, limit,
-     Body::none, remove_external},
-    {get, "/api/customers/{id}", group, rest, workspace_token, reads, limit, Body::none, show},
-    {patch, "/api/customers/{id}", group, rest, workspace_token, writes, limit, Body::json, change},
-    {del, "/api/customers/{id}", group, rest, workspace_token, writes, limit, Body::none, remove},
+     Body::none, remove<by_external_id>},
+    {get, "/api/customers/{id}", group, rest, workspace_token, reads, limit, Body::none,
+     show<by_id>},
+    {patch, "/api/customers/{id}", group, rest, workspace_token, writes, limit, Body::json,
+     change<by_id>},
+    {del, "/api/customers/{id}", group, rest, workspace_token, writes, limit, Body::none,
+     remove<by_id>},
     {get, "/api/customers/{id}/export", group, rest, workspace_token, reads, limit, Body::none,
      export_it},
 };

@@ -1,13 +1,11 @@
 // contract/management.md: portal items, for a workspace's backend.
-#include "api/route.h"
+#include "api/numbered_row.h"
 #include "http/query.h"
-#include "http/validation.h"
 #include "portal/portal_item.h"
 
 namespace portal::api {
 namespace {
 
-using http::Json;
 using http::Response;
 
 io::Task<Response> list(Call& call) {
@@ -28,42 +26,15 @@ io::Task<Response> list(Call& call) {
     co_return http::json_response(200, page.json().dump());
 }
 
-io::Task<Response> save(Call& call) {
-    Json body =
-        http::parse_body(call.body, call.request.header("content-type"), http::Surface::rest);
-    auto input = PortalItemInput::parse(std::move(body));
-    KeyClaim claim(call.caller, IdempotencyKey::read(call.request, call.portal.secrets,
-                                                     "/api/portal-items", call.body));
-    const std::string workspace = call.caller.workspace_id.text();
-    Saved saved =
-        co_await save_portal_item(call.portal.db, workspace, std::move(input), std::move(claim));
-    co_return http::json_response(saved.made ? 201 : 200, saved.row.dump());
-}
-
-io::Task<Response> show(Call& call) {
-    const std::int64_t id = http::require_number(call.parameters[0]);
-    const std::string workspace = call.caller.workspace_id.text();
-    Json portal_item = co_await find_portal_item(call.portal.db, workspace, id);
-    co_return http::json_response(200, portal_item.dump());
-}
-
-io::Task<Response> change(Call& call) {
-    const std::int64_t id = http::require_number(call.parameters[0]);
-    Json body =
-        http::parse_body(call.body, call.request.header("content-type"), http::Surface::rest);
-    auto change = PortalItemInput::parse_change(std::move(body));
-    const std::string workspace = call.caller.workspace_id.text();
-    Json portal_item =
-        co_await change_portal_item(call.portal.db, workspace, id, std::move(change));
-    co_return http::json_response(200, portal_item.dump());
-}
-
-io::Task<Response> remove(Call& call) {
-    const std::int64_t id = http::require_number(call.parameters[0]);
-    const std::string workspace = call.caller.workspace_id.text();
-    co_await delete_portal_item(call.portal.db, workspace, id);
-    co_return http::no_content();
-}
+struct PortalItems {
+    static constexpr const char* path = "/api/portal-items";
+    using Input = PortalItemInput;
+    static constexpr auto save = save_portal_item;
+    static constexpr auto find = find_portal_item;
+    static constexpr auto change = change_portal_item;
+    static constexpr auto remove = delete_portal_item;
+    static constexpr bool linked = false;
+};
 
 using enum http::Method;
 constexpr auto group = Group::management;
@@ -74,13 +45,13 @@ constexpr Route routes[] = {
     {get, "/api/portal-items", group, rest, workspace_token, Scope::client_portal_read, standard,
      Body::none, list},
     {post, "/api/portal-items", group, rest, workspace_token, Scope::client_portal_write, standard,
-     Body::json, save},
+     Body::json, save_row<PortalItems>},
     {get, "/api/portal-items/{id}", group, rest, workspace_token, Scope::client_portal_read,
-     standard, Body::none, show},
+     standard, Body::none, show_row<PortalItems>},
     {patch, "/api/portal-items/{id}", group, rest, workspace_token, Scope::client_portal_write,
-     standard, Body::json, change},
+     standard, Body::json, change_row<PortalItems>},
     {del, "/api/portal-items/{id}", group, rest, workspace_token, Scope::client_portal_write,
-     standard, Body::none, remove},
+     standard, Body::none, remove_row<PortalItems>},
 };
 
 }  // namespace
