@@ -5,7 +5,9 @@
 
 #include "settings.h"
 
+#include <algorithm>
 #include <cstddef>
+#include <exception>
 
 #include <sys/un.h>
 
@@ -23,6 +25,10 @@ static char *ngx_portal_postgres(ngx_conf_t *cf, ngx_command_t *cmd,
 static char *ngx_portal_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     noexcept;
 static char *ngx_portal_origins(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf) noexcept;
+static char *ngx_portal_webhook_allow(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf) noexcept;
+static char *ngx_portal_webhook_http(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf) noexcept;
 static char *ngx_portal_class(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     noexcept;
@@ -156,6 +162,20 @@ ngx_command_t  ngx_portal_commands[] = {
       ngx_portal_origins,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_portal_main_conf_t, frame_ancestors),
+      nullptr },
+
+    { ngx_string("portal_webhook_allow"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_portal_webhook_allow,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_portal_main_conf_t, webhook_allow),
+      nullptr },
+
+    { ngx_string("portal_webhook_http"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_portal_webhook_http,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_portal_main_conf_t, webhook_http),
       nullptr },
 
     { ngx_string("portal_logo_root"),
@@ -372,8 +392,6 @@ ngx_portal_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) noexcept
 }
 
 
-/* an array of origins at the command's offset */
-
 /* [session=N] [portal=N] [address=N] [worker=N], 0 for no limit */
 
 static char *
@@ -425,49 +443,109 @@ ngx_portal_stream_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* words into an array at the command's offset, each of which is to fit */
+
 static char *
-ngx_portal_origins(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) noexcept
+words(ngx_conf_t *cf, ngx_command_t *cmd, void *conf,
+    bool (*fits)(std::string_view), const char *expected) noexcept
 {
     auto          *value = static_cast<ngx_str_t *>(cf->args->elts);
-    ngx_str_t     *origin;
+    ngx_str_t     *word;
     ngx_uint_t     i;
-    ngx_array_t  **origins;
+    ngx_array_t  **array;
 
-    origins = reinterpret_cast<ngx_array_t **>(static_cast<char *>(conf)
-                                               + cmd->offset);
+    array = reinterpret_cast<ngx_array_t **>(static_cast<char *>(conf)
+                                             + cmd->offset);
 
-    if (*origins != NGX_CONF_UNSET_PTR) {
+    if (*array != NGX_CONF_UNSET_PTR) {
         return const_cast<char *>("is duplicate");
     }
 
-    *origins = ngx_array_create(cf->pool, cf->args->nelts, sizeof(ngx_str_t));
-    if (*origins == nullptr) {
+    *array = ngx_array_create(cf->pool, cf->args->nelts, sizeof(ngx_str_t));
+    if (*array == nullptr) {
         return static_cast<char *>(NGX_CONF_ERROR);
     }
 
     for (i = 1; i < cf->args->nelts; i++) {
-        std::string_view  text = ngx_portal_view(value[i]);
-        size_t            host = text.find("://");
 
-        /* it becomes part of a header */
-
-        if (host == text.npos || host == 0 || host + 3 == text.size()
-            || text.find('/', host + 3) != text.npos
-            || text.find_first_of(" ;,'\"") != text.npos)
-        {
-            return invalid(cf, cmd, &value[i],
-                           "an origin like \"https://app.example.com\"");
+        if (!fits(ngx_portal_view(value[i]))) {
+            return invalid(cf, cmd, &value[i], expected);
         }
 
-        origin = static_cast<ngx_str_t *>(ngx_array_push(*origins));
-        if (origin == nullptr) {
+        word = static_cast<ngx_str_t *>(ngx_array_push(*array));
+        if (word == nullptr) {
             return static_cast<char *>(NGX_CONF_ERROR);
         }
 
-        *origin = value[i];
+        *word = value[i];
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* it becomes part of a header */
+
+static bool
+is_origin(std::string_view text) noexcept
+{
+    size_t  host = text.find("://");
+
+    return host != text.npos && host != 0 && host + 3 != text.size()
+           && text.find('/', host + 3) == text.npos
+           && text.find_first_of(" ;,'\"") == text.npos;
+}
+
+
+static char *
+ngx_portal_origins(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) noexcept
+{
+    return words(cf, cmd, conf, is_origin,
+                 "an origin like \"https://app.example.com\"");
+}
+
+
+static bool
+is_range(std::string_view text) noexcept
+try {
+    portal::IpRange::parse(text);
+    return true;
+
+} catch (const std::exception &) {
+    return false;
+}
+
+
+static char *
+ngx_portal_webhook_allow(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+    noexcept
+{
+    return words(cf, cmd, conf, is_range,
+                 "a range of addresses like \"10.0.0.0/8\" or "
+                 "\"fd00::/8\"");
+}
+
+
+/* as a URL names it, without its port */
+
+static bool
+is_host(std::string_view text) noexcept
+{
+    return !text.empty()
+           && (text.front() == '[') == (text.back() == ']')
+           && (text.front() == '[' || text.find(':') == text.npos)
+           && text.find_first_of("/@ ") == text.npos
+           && std::none_of(text.begin(), text.end(),
+                           [](char c) { return c >= 'A' && c <= 'Z'; });
+}
+
+
+static char *
+ngx_portal_webhook_http(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+    noexcept
+{
+    return words(cf, cmd, conf, is_host,
+                 "a host in lower case, without port");
 }
 
 

@@ -6,8 +6,10 @@
 
 
 static void ngx_portal_cleanup_product(void *data) noexcept;
-static void ngx_portal_copy_origins(ngx_array_t *array,
-    std::vector<std::string> &origins);
+static void ngx_portal_copy_words(ngx_array_t *array,
+    std::vector<std::string> &words);
+static void ngx_portal_copy_ranges(ngx_array_t *array,
+    std::vector<portal::IpRange> &ranges);
 static ngx_int_t ngx_portal_read_secrets(ngx_conf_t *cf,
     ngx_portal_main_conf_t *pmcf);
 static ngx_int_t ngx_portal_check_base_url(ngx_conf_t *cf, ngx_str_t *url);
@@ -44,6 +46,10 @@ ngx_portal_create_main_conf(ngx_conf_t *cf) noexcept
     pmcf->credential_origins =
         static_cast<ngx_array_t *>(NGX_CONF_UNSET_PTR);
     pmcf->frame_ancestors =
+        static_cast<ngx_array_t *>(NGX_CONF_UNSET_PTR);
+    pmcf->webhook_allow =
+        static_cast<ngx_array_t *>(NGX_CONF_UNSET_PTR);
+    pmcf->webhook_http =
         static_cast<ngx_array_t *>(NGX_CONF_UNSET_PTR);
 
     cln = ngx_pool_cleanup_add(cf->pool, 0);
@@ -88,6 +94,8 @@ ngx_portal_init_main_conf(ngx_conf_t *cf, void *conf) noexcept try
     ngx_conf_init_msec_value(pmcf->stream_heartbeat, 15000);
     ngx_conf_init_ptr_value(pmcf->credential_origins, nullptr);
     ngx_conf_init_ptr_value(pmcf->frame_ancestors, nullptr);
+    ngx_conf_init_ptr_value(pmcf->webhook_allow, nullptr);
+    ngx_conf_init_ptr_value(pmcf->webhook_http, nullptr);
 
     if (!pmcf->used) {
         return NGX_CONF_OK;
@@ -157,9 +165,13 @@ ngx_portal_init_main_conf(ngx_conf_t *cf, void *conf) noexcept try
     product.streams.heartbeat = (std::int64_t) pmcf->stream_heartbeat;
     settings.portal_logo_root = ngx_portal_string(pmcf->logo_root);
 
-    ngx_portal_copy_origins(pmcf->credential_origins,
-                            settings.credential_origins);
-    ngx_portal_copy_origins(pmcf->frame_ancestors, settings.frame_ancestors);
+    ngx_portal_copy_words(pmcf->credential_origins,
+                          settings.credential_origins);
+    ngx_portal_copy_words(pmcf->frame_ancestors, settings.frame_ancestors);
+    ngx_portal_copy_words(pmcf->webhook_http,
+                          settings.webhook_targets.http_hosts);
+    ngx_portal_copy_ranges(pmcf->webhook_allow,
+                           settings.webhook_targets.allow);
 
     if (!settings.frame_ancestors.empty()
         && !settings.base_url.starts_with("https:"))
@@ -180,19 +192,35 @@ ngx_portal_init_main_conf(ngx_conf_t *cf, void *conf) noexcept try
 
 
 static void
-ngx_portal_copy_origins(ngx_array_t *array, std::vector<std::string> &origins)
+ngx_portal_copy_words(ngx_array_t *array, std::vector<std::string> &words)
 {
-    ngx_str_t   *origin;
+    ngx_str_t   *word;
     ngx_uint_t   i;
 
     if (array == nullptr) {
         return;
     }
 
-    origin = static_cast<ngx_str_t *>(array->elts);
+    word = static_cast<ngx_str_t *>(array->elts);
 
     for (i = 0; i < array->nelts; i++) {
-        origins.push_back(ngx_portal_string(origin[i]));
+        words.push_back(ngx_portal_string(word[i]));
+    }
+}
+
+
+/* checked when the directive was read */
+
+static void
+ngx_portal_copy_ranges(ngx_array_t *array,
+    std::vector<portal::IpRange> &ranges)
+{
+    std::vector<std::string>  texts;
+
+    ngx_portal_copy_words(array, texts);
+
+    for (auto &text : texts) {
+        ranges.push_back(portal::IpRange::parse(text));
     }
 }
 

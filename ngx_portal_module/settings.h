@@ -54,6 +54,8 @@ struct ngx_portal_main_conf_t {
     ngx_array_t           *credential_origins;   /* of ngx_str_t */
     ngx_str_t              logo_root;
     ngx_array_t           *frame_ancestors;      /* of ngx_str_t */
+    ngx_array_t           *webhook_allow;        /* of ngx_str_t */
+    ngx_array_t           *webhook_http;         /* of ngx_str_t */
     ngx_flag_t             used;      /* some location needs the product */
     ngx_portal_product_t  *product;   /* destroyed with the cycle's pool */
 };

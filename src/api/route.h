@@ -71,6 +71,7 @@ std::span<const Route> member_routes();
 std::span<const Route> customer_routes();
 std::span<const Route> access_token_routes();
 std::span<const Route> workspace_routes();
+std::span<const Route> webhook_routes();
 std::span<const Route> portal_login_routes();
 std::span<const Route> event_stream_routes();
 

@@ -71,6 +71,7 @@ Router::Router() {
     add(customer_routes());
     add(access_token_routes());
     add(workspace_routes());
+    add(webhook_routes());
     add(portal_login_routes());
     add(event_stream_routes());
 }

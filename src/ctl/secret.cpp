@@ -25,6 +25,7 @@ const std::vector<Column> columns = {{"ID", "id"},
                                      {"LINKS", "client_portal_tokens"},
                                      {"CIPHERTEXTS", "ciphertexts"},
                                      {"IDEMPOTENCY", "idempotency_keys"},
+                                     {"WEBHOOKS", "webhook_secrets"},
                                      {"MAY RETIRE", "retirable"}};
 
 // Whole or not at all, readable by owner and group only, and never over an existing file: what it
@@ -106,6 +107,7 @@ std::string sentence_of(const SecretUsage& usage) {
     add(usage.client_portal_tokens, "portal token");
     add(usage.ciphertexts, "ciphertext");
     add(usage.idempotency_keys, "idempotency row");
+    add(usage.webhook_secrets, "webhook secret");
     return text;
 }
 

@@ -7,9 +7,10 @@
 #include "helper/invitation_mail.h"
 #include "helper/login_mail.h"
 #include "helper/member_mail.h"
+#include "helper/webhook_mail.h"
 
 // The kinds it knows, for SQL: a row of another is left to a helper that does.
-#define PORTAL_MAIL_KINDS "'portal_invitation', 'member_invitation', 'login_code'"
+#define PORTAL_MAIL_KINDS "'portal_invitation', 'member_invitation', 'login_code', 'webhook_disabled'"
 
 namespace portal::helper {
 
@@ -21,6 +22,7 @@ class Composer {
              const std::string& base_url, const Mailbox& sender)
         : invitations_(db, secrets, directory, base_url, sender),
           members_(db, directory, base_url, sender),
+          webhooks_(db, directory, base_url, sender),
           logins_(db, secrets, directory, base_url, sender) {}
 
     // A login code is of no workspace. Throws PostgresUnavailable or PostgresError.
@@ -32,12 +34,16 @@ class Composer {
         if (kind == "member_invitation") {
             return members_.compose(outbox_id, workspace_id.value_or(Uuid{}));
         }
+        if (kind == "webhook_disabled") {
+            return webhooks_.compose(outbox_id, workspace_id.value_or(Uuid{}));
+        }
         return invitations_.compose(outbox_id, workspace_id.value_or(Uuid{}));
     }
 
   private:
     InvitationMail invitations_;
     MemberMail members_;
+    WebhookMail webhooks_;
     LoginMail logins_;
 };
 

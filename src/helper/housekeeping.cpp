@@ -37,6 +37,7 @@ io::Task<void> Housekeeping::run() {
                 co_await purge_events();
                 co_await reencrypt(Reencryption::Table::portal_tokens, "portal tokens");
                 co_await reencrypt(Reencryption::Table::idempotency_keys, "idempotency keys");
+                co_await reencrypt(Reencryption::Table::webhook_secrets, "webhook secrets");
             }
         } catch (const io::PostgresUnavailable&) {  // the pool logs it; the next round will do
         }

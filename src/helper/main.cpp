@@ -1,4 +1,4 @@
-// portal-helper: sends the portal's mail, and tells this host's nginx workers what changed in the database.
+// portal-helper: sends the portal's mail and webhooks, and tells this host's nginx workers what changed in the database.
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -42,7 +42,7 @@ int main(int argc, char** argv) {
     std::string path = portal::ConfigFile::default_path();
     bool check = false;
     bool verbose = false;
-    CLI::App app{"portal-helper: mail and change notifications of the customer portal", "portal-helper"};
+    CLI::App app{"portal-helper: mail, webhooks and change notifications of the customer portal", "portal-helper"};
     app.add_option("--config", path, "The configuration file; also $PORTAL_CONFIG")->capture_default_str();
     app.add_flag("--check", check, "Check the configuration, connect nowhere, and exit");
     app.add_flag("--verbose", verbose, "Log every step");

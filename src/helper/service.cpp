@@ -103,7 +103,7 @@ Service::Service(const ConfigFile& config, io::UvLoop::Log log)
       event_db_(loop_, event_database(config)), redis_(redis(config)),
       heartbeat_(loop_, db_, id_, [this] { server_->beat(); }),
       housekeeping_(loop_, db_, secrets_, config.housekeeping),
-      file_expiry_(loop_, db_) {}
+      file_expiry_(loop_, db_), webhooks_(loop_, db_, secrets_, config.webhooks, id_) {}
 
 Service::~Service() = default;
 
@@ -123,6 +123,7 @@ bool Service::run() {
     file_expiry_.start();
     event_reader_->start();
     event_publisher_->start();
+    webhooks_.start();
     start_watchdog();
     loop_.log(io::LogLevel::notice, ("helper: " + id_.text() + " serves " + config_.socket).c_str());
     sd_notify(0, "READY=1");
@@ -157,11 +158,20 @@ void Service::on_signal() {
     }
     stopping_ = true;
     sd_notify(0, "STOPPING=1");
-    std::string line = "helper: stopping, " + std::to_string(outbox_.in_flight()) + " in flight";
+    std::string line = "helper: stopping, " + std::to_string(outbox_.in_flight()) + " mails and " +
+                       std::to_string(webhooks_.in_flight()) + " webhooks in flight";
     loop_.log(io::LogLevel::notice, line.c_str());
     grace_ = loop_.timer([this] { finish(); }, io::Loop::Hold::process);
     grace_->set(grace);
-    outbox_.stop([this] { finish(); });
+    busy_ = 2;
+    outbox_.stop([this] { idle(); });
+    webhooks_.stop([this] { idle(); });
+}
+
+void Service::idle() {
+    if (--busy_ == 0) {
+        finish();
+    }
 }
 
 void Service::finish() {
@@ -174,6 +184,7 @@ void Service::finish() {
 io::Task<void> Service::wind_up() {
     co_await event_publisher_->stop();
     co_await outbox_.release();
+    co_await webhooks_.release();
     // a cancelled delivery notices within a second
     for (int step = 0; step < 30 && mailer_.in_flight() > 0; ++step) {
         co_await io::sleep(loop_, 50);

@@ -14,6 +14,7 @@
 #include "helper/mailer.h"
 #include "helper/outbox.h"
 #include "helper/server.h"
+#include "helper/webhook_sender.h"
 #include "io/postgres.h"
 #include "io/uv_loop.h"
 #include "portal/config_file.h"
@@ -37,6 +38,7 @@ class Service {
     void notified(std::string_view channel, std::string_view payload);
     void listening();
     void on_signal();
+    void idle();
     void finish();
     io::Task<void> wind_up();
     void start_watchdog();
@@ -58,6 +60,8 @@ class Service {
     Heartbeat heartbeat_;
     Housekeeping housekeeping_;
     FileExpiry file_expiry_;
+    WebhookSender webhooks_;
+    int busy_ = 0;   // of outbox_ and webhooks_, those that have something in flight when stopping
     std::unique_ptr<Signals> signals_;
     std::unique_ptr<io::Timer> grace_;
     std::unique_ptr<io::Timer> watchdog_;

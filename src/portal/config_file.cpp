@@ -54,6 +54,17 @@ class Section {
             into = Integer(*value);
         }
     }
+    void read(const char* key, std::vector<std::string>& into) {
+        if (const toml::node* node = table_.get(key)) {
+            const toml::array* list = node->as_array();
+            if (!list || (!list->empty() && !list->is_homogeneous<std::string>())) {
+                fail(*node, key, "is to be a list of strings");
+            }
+            for (const toml::node& one : *list) {
+                into.push_back(*one.value_exact<std::string>());
+            }
+        }
+    }
     // A misspelt key is an error, not a default.
     void allow_only(std::initializer_list<std::string_view> keys) const {
         for (const auto& [key, node] : table_) {
@@ -114,7 +125,7 @@ HousekeepingConfig read_housekeeping(const toml::table& table, const std::string
     HousekeepingConfig keep;
     Section section(table, "housekeeping.", path);
     section.allow_only({"interval", "batch", "sessions", "portal_tokens", "idempotency_keys", "mail", "events",
-                        "event_history", "audit"});
+                        "event_history", "audit", "webhooks"});
     section.read("interval", keep.interval, 1, 86400);
     section.read("batch", keep.batch, 1, 10000);
     section.read("sessions", keep.sessions, 0, century);
@@ -124,7 +135,26 @@ HousekeepingConfig read_housekeeping(const toml::table& table, const std::string
     section.read("events", keep.events, 1, century);
     section.read("event_history", keep.event_history, 1, 1000000);
     section.read("audit", keep.audit, 0, century);
+    section.read("webhooks", keep.webhooks, 6, century);   // longer than a delivery is tried
     return keep;
+}
+
+WebhookConfig read_webhooks(const toml::table& table, const std::string& path) {
+    WebhookConfig webhooks;
+    std::vector<std::string> allow;
+    Section section(table, "webhooks.", path);
+    section.allow_only({"allow", "http_hosts", "ca_file"});
+    section.read("allow", allow);
+    section.read("http_hosts", webhooks.targets.http_hosts);
+    section.read("ca_file", webhooks.ca_file);
+    for (const std::string& range : allow) {
+        try {
+            webhooks.targets.allow.push_back(IpRange::parse(range));
+        } catch (const std::invalid_argument& error) {
+            section.fail(*table.get("allow"), "allow", std::string("cannot be read: ") + error.what());
+        }
+    }
+    return webhooks;
 }
 
 void check_base_url(std::string& url) {
@@ -195,7 +225,7 @@ ConfigFile ConfigFile::parse(std::string_view text, const std::string& path) {
     ConfigFile config;
     Section section(table, "", path);
     section.allow_only({"postgres", "owner_postgres", "redis", "secret_file", "token_prefix", "base_url",
-                        "socket", "templates", "migrations", "mail", "housekeeping"});
+                        "socket", "templates", "migrations", "mail", "housekeeping", "webhooks"});
     section.read("postgres", config.postgres);
     section.read("owner_postgres", config.owner_postgres);
     section.read("redis", config.redis);
@@ -221,6 +251,12 @@ ConfigFile ConfigFile::parse(std::string_view text, const std::string& path) {
                 section.fail(*keep, "housekeeping", "is to be a table: [housekeeping]");
             }
             config.housekeeping = read_housekeeping(*keep->as_table(), path);
+        }
+        if (const toml::node* webhooks = table.get("webhooks")) {
+            if (!webhooks->is_table()) {
+                section.fail(*webhooks, "webhooks", "is to be a table: [webhooks]");
+            }
+            config.webhooks = read_webhooks(*webhooks->as_table(), path);
         }
     } catch (const std::invalid_argument& error) {
         std::string why = error.what();

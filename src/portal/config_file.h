@@ -5,6 +5,7 @@
 #include <string>
 
 #include "portal/secrets.h"
+#include "portal/webhook_target.h"
 
 namespace portal {
 
@@ -40,6 +41,14 @@ struct HousekeepingConfig {
     std::int64_t events = 1;          // told ones, but never
     std::int64_t event_history = 1000;   // the newest ones of an audience
     std::int64_t audit = 400;
+    std::int64_t webhooks = 30;       // deliveries that are done, with their attempts
+};
+
+// What webhooks may call beyond public addresses by https. The same lists go to nginx, which checks URLs when an
+// endpoint is made; the helper checks each address it connects to.
+struct WebhookConfig {
+    WebhookTargets targets;
+    std::string ca_file;              // "": the system's
 };
 
 struct ConfigFile {
@@ -54,6 +63,7 @@ struct ConfigFile {
     std::string migrations = "/usr/share/portal/sql";
     MailConfig mail;
     HousekeepingConfig housekeeping;
+    WebhookConfig webhooks;
 
     // $PORTAL_CONFIG, else /etc/portal/portal.toml.
     static std::string default_path();

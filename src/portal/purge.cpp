@@ -34,6 +34,20 @@ DELETE FROM portal.outbox
                WHERE state <> 'queued' AND coalesce(sent_at, failed_at) < now() - make_interval(days => $1::integer)
                ORDER BY coalesce(sent_at, failed_at) LIMIT $2::bigint FOR UPDATE SKIP LOCKED))",
                          Lane::main, Retry::never, patience};
+// With their attempts.
+constexpr Statement webhooks{"purge_webhooks", R"(
+DELETE FROM portal.webhook_deliveries
+ WHERE id IN (SELECT id FROM portal.webhook_deliveries
+               WHERE state <> 'pending' AND finished_at < now() - make_interval(days => $1::integer)
+               ORDER BY finished_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED))",
+                             Lane::main, Retry::never, patience};
+constexpr Statement webhook_attempts{"purge_webhook_attempts", PURGE("webhook_attempts", "created_at"), Lane::main,
+                                     Retry::never, patience};
+// Whose deliveries have gone before.
+constexpr Statement webhook_endpoints{"purge_webhook_endpoints", PURGE("webhook_endpoints", "deleted_at"), Lane::main,
+                                      Retry::never, patience};
+constexpr Statement webhook_secrets{"purge_webhook_secrets", PURGE("webhook_secrets", "expires_at"), Lane::main,
+                                    Retry::never, patience};
 constexpr Statement audit{"purge_audit", PURGE("audit_log", "created_at"), Lane::main, Retry::never,
                           patience};
 constexpr Statement stream_tickets{"purge_stream_tickets", PURGE("stream_tickets", "expires_at"),
@@ -106,6 +120,11 @@ std::vector<PurgeRule> purge_rules(const HousekeepingConfig& config) {
         {"stream tickets", &stream_tickets, 0},
         {"idempotency keys", &idempotency_keys, config.idempotency_keys},
         {"mails", &mail, config.mail},
+        {"webhook attempts", &webhook_attempts, config.webhooks},
+        {"webhook deliveries", &webhooks, config.webhooks},
+        {"webhook endpoints", &webhook_endpoints, config.webhooks},
+        // Nothing is signed with them any more.
+        {"webhook secrets", &webhook_secrets, 0},
         {"audit rows", &audit, config.audit},
     };
 }

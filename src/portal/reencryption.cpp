@@ -30,6 +30,14 @@ SELECT expires_at::text AS key, resource_id AS context, token_ciphertext
  ORDER BY expires_at LIMIT $3::bigint)",
                                           Lane::main, Retry::read, patience};
 
+constexpr Statement find_webhook_secrets{"reencrypt_find_webhook_secrets", R"(
+SELECT id AS key, id AS context, ciphertext AS token_ciphertext
+  FROM portal.webhook_secrets
+ WHERE ciphertext LIKE ANY ($1::text[]) AND (expires_at IS NULL OR expires_at > now())
+   AND ($2 = '' OR id > nullif($2, '')::uuid)
+ ORDER BY id LIMIT $3::bigint)",
+                                         Lane::main, Retry::read, patience};
+
 //   $1 contexts  $2 ciphertexts as they were  $3 as they are to be  $4 hashes  $5 secret id
 constexpr Statement move_portal_tokens{"reencrypt_move_portal_tokens", R"(
 UPDATE portal.client_portal_tokens t
@@ -45,6 +53,29 @@ UPDATE portal.idempotency_keys k
   FROM unnest($1::uuid[], $2::text[], $3::text[]) AS m (id, stale, fresh)
  WHERE k.resource_id = m.id AND k.token_ciphertext = m.stale)",
                                           Lane::main, Retry::never, patience};
+
+constexpr Statement move_webhook_secrets{"reencrypt_move_webhook_secrets", R"(
+UPDATE portal.webhook_secrets s
+   SET ciphertext = m.fresh
+  FROM unnest($1::uuid[], $2::text[], $3::text[]) AS m (id, stale, fresh)
+ WHERE s.id = m.id AND s.ciphertext = m.stale)",
+                                         Lane::main, Retry::never, patience};
+
+const Statement& find_statement(Reencryption::Table table) {
+    switch (table) {
+        case Reencryption::Table::portal_tokens: return find_portal_tokens;
+        case Reencryption::Table::webhook_secrets: return find_webhook_secrets;
+        default: return find_idempotency_keys;
+    }
+}
+
+const Statement& move_statement(Reencryption::Table table) {
+    switch (table) {
+        case Reencryption::Table::portal_tokens: return move_portal_tokens;
+        case Reencryption::Table::webhook_secrets: return move_webhook_secrets;
+        default: return move_idempotency_keys;
+    }
+}
 
 // "1.k1.%", with what LIKE would read as a wildcard escaped.
 std::vector<std::string> patterns_of(const std::vector<std::string>& ids) {
@@ -68,7 +99,7 @@ io::Task<std::int64_t> Reencryption::batch(io::Postgres& db, std::int64_t size) 
         done_ = true;
         co_return 0;
     }
-    const Statement& find = tokens ? find_portal_tokens : find_idempotency_keys;
+    const Statement& find = find_statement(table_);
     io::Parameters where(patterns_of(secrets_.old_ids()), after_, size);
     io::Rows rows = co_await db.query(find, std::move(where));
     done_ = rows.size() < size;
@@ -89,7 +120,7 @@ io::Task<std::int64_t> Reencryption::batch(io::Postgres& db, std::int64_t size) 
     if (contexts.empty()) {
         co_return 0;
     }
-    const Statement& move = tokens ? move_portal_tokens : move_idempotency_keys;
+    const Statement& move = move_statement(table_);
     io::Parameters moved(contexts, stale, fresh);
     if (tokens) {
         moved.add(hashes).add(secrets_.sign_id());

@@ -16,7 +16,7 @@ namespace portal {
 // read.
 class Reencryption {
   public:
-    enum class Table { portal_tokens, idempotency_keys };
+    enum class Table { portal_tokens, idempotency_keys, webhook_secrets };
     Reencryption(const Secrets& secrets, Table table) : secrets_(secrets), table_(table) {}
 
     bool done() const { return done_; }

@@ -4,7 +4,7 @@ namespace portal {
 namespace {
 
 // The secret's id in a ciphertext, "1.<id>.<the rest in base64url>".
-#define CIPHERTEXT_SECRET "substring(token_ciphertext FROM '^1\\.(.*)\\.[^.]*$')"
+#define CIPHERTEXT_SECRET(column) "substring(" column " FROM '^1\\.(.*)\\.[^.]*$')"
 
 constexpr io::Statement count_statement{"secret_usage_count", R"(
 WITH held AS (
@@ -20,11 +20,14 @@ WITH held AS (
     SELECT secret_id, 'client_portal_tokens' FROM portal.client_portal_tokens
      WHERE revoked_at IS NULL AND expires_at > now()
     UNION ALL
-    SELECT )" CIPHERTEXT_SECRET R"(, 'ciphertexts' FROM portal.client_portal_tokens
+    SELECT )" CIPHERTEXT_SECRET("token_ciphertext") R"(, 'ciphertexts' FROM portal.client_portal_tokens
      WHERE token_ciphertext IS NOT NULL AND revoked_at IS NULL AND expires_at > now()
     UNION ALL
-    SELECT )" CIPHERTEXT_SECRET R"(, 'idempotency_keys' FROM portal.idempotency_keys
+    SELECT )" CIPHERTEXT_SECRET("token_ciphertext") R"(, 'idempotency_keys' FROM portal.idempotency_keys
      WHERE token_ciphertext IS NOT NULL AND expires_at > now()
+    UNION ALL
+    SELECT )" CIPHERTEXT_SECRET("ciphertext") R"(, 'webhook_secrets' FROM portal.webhook_secrets
+     WHERE expires_at IS NULL OR expires_at > now()
 )
 SELECT coalesce(secret_id, '') AS secret_id, what, count(*) AS count FROM held GROUP BY 1, 2)",
                                         io::Lane::main, io::Retry::read, 60000};
@@ -35,6 +38,7 @@ std::int64_t& count_of(SecretUsage& usage, std::string_view what) {
            : what == "member_sessions"       ? usage.member_sessions
            : what == "client_portal_tokens"  ? usage.client_portal_tokens
            : what == "ciphertexts"           ? usage.ciphertexts
+           : what == "webhook_secrets"       ? usage.webhook_secrets
                                              : usage.idempotency_keys;
 }
 
@@ -42,7 +46,7 @@ std::int64_t& count_of(SecretUsage& usage, std::string_view what) {
 
 std::int64_t SecretUsage::total() const {
     return workspace_access_tokens + customer_sessions + member_sessions + client_portal_tokens +
-           ciphertexts + idempotency_keys;
+           ciphertexts + idempotency_keys + webhook_secrets;
 }
 
 http::Json SecretUsage::json() const {
@@ -53,6 +57,7 @@ http::Json SecretUsage::json() const {
         {"client_portal_tokens", client_portal_tokens},
         {"ciphertexts", ciphertexts},
         {"idempotency_keys", idempotency_keys},
+        {"webhook_secrets", webhook_secrets},
     });
 }
 

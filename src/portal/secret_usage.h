@@ -16,7 +16,7 @@ struct SecretUsage {
     // Tokens that only this secret can check, and what only it can decrypt.
     std::int64_t workspace_access_tokens = 0, customer_sessions = 0, member_sessions = 0,
                  client_portal_tokens = 0;
-    std::int64_t ciphertexts = 0, idempotency_keys = 0;
+    std::int64_t ciphertexts = 0, idempotency_keys = 0, webhook_secrets = 0;
 
     std::int64_t total() const;
     http::Json json() const;

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "portal/webhook_target.h"
+
 namespace portal {
 
 struct Settings {
@@ -14,6 +16,7 @@ struct Settings {
     std::vector<std::string> credential_origins;   // CORS with credentials
     std::string portal_logo_root;               // portal_logo paths lie below it
     std::vector<std::string> frame_ancestors;   // origins that may embed the portal
+    WebhookTargets webhook_targets;             // beyond public addresses and https
 };
 
 }  // namespace portal

@@ -47,6 +47,10 @@ my %body = (
     'POST /api/workspace-access-tokens' => sub { ({ comment => $_[0]{external}, scopes => ['customers:read'] }) },
     'PATCH /api/workspace-access-tokens/{id}' => sub { ({ comment => 'x' }) },
     'PATCH /api/workspaces/{id}' => sub { ({ name => 'x' }) },
+    'POST /api/webhooks/endpoints' => sub { ({ url => 'https://hooks.example.org/x', event_types => ['customer.created'] }) },
+    'PATCH /api/webhooks/endpoints/{id}' => sub { ({ enabled => false }, { url => 'https://hooks.example.org/y' }) },
+    'PATCH /api/webhooks/endpoints/{id}/secret' => sub { ({}) },
+    'POST /api/webhooks/events/{id}/redeliver' => sub { ({}, { endpoint_id => $_[0]{uuid} }) },
     (map { my $noun = $_; ("POST /api/$noun" => sub { my ($v) = @_; ({ name => 'x', customer_id => $v->{uuid} }, { name => 'x', external_id => $v->{external} },
             $noun eq 'contacts' ? { name => 'x', company_id => $v->{number} } : ()) },
         "PATCH /api/$noun/{id}" => sub { my ($v) = @_; ({ name => 'x' }, { customer_id => $v->{uuid} }) }) } qw(contacts companies)),
@@ -97,6 +101,7 @@ sub seed {
         $t->insert('portal_items', { workspace_id => $ws->{id}, id => $number, contact_id => $number, module => 'invoices', title => "$name item",
             status => 'open', external_id => $number == 1 ? 'shared' : "$name-only" }) if $exists->('portal_items');
     }
+    $t->post('/api/webhooks/endpoints', token => $own{token}, json => { url => "https://$name.example.org/hook" });
     $own{link} = json_of($t->post("$client/token", token => $own{token}, json => { type => 'contact', id => 1 }))->{token};
     $t->post("$client/contacts/1/invite", token => $own{token}, json => { custom_message => "dear $name" }, headers => { Prefer => 'respond-async' });
     $t->patch("$client/config", token => $own{token}, json => { portal_name => "$name portal" });
@@ -166,6 +171,7 @@ sub masked {
     $text =~ s/gravatar.com\/avatar\/[0-9a-f]{64}/AVATAR/g;
     $text =~ s/[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}/ID/g;
     $text =~ s/portal_[a-z]{3}_[\w-]{20,}/TOKEN/g;
+    $text =~ s/whsec_[\w+\/=]+/SECRET/g;
     $text =~ s/\d{4}-\d\d-\d\dT[\d:.]+Z/TIME/g;
     $text =~ s/\d+/0/g;
     return $text;

@@ -21,6 +21,7 @@ my $portal_token = link_of(contact => $contact);
 my $other_link = link_of(company => $company);
 my %key = (token => $token, json => { customer_id => $customer->{id} }, headers => { 'Idempotency-Key' => 'k' });
 my $kept = json_of($t->post('/api/customer-sessions/', %key))->{token};
+my $hook = json_of($t->post('/api/webhooks/endpoints', token => $token, json => { url => 'https://hooks.example.org/', enabled => false }));
 
 sub state_of { my %state = map { $_->{id} => $_->{state} } @{ $t->ctl('secret', 'status')->{secrets} }; \%state }
 sub holds { my ($id) = @_; (grep { $_->{id} eq $id } @{ $t->ctl('secret', 'status')->{secrets} })[0]{holds} }
@@ -39,10 +40,10 @@ sub all_work { my ($name) = @_;
 subtest 'one secret' => sub {
     is_deeply(state_of(), { k1 => 'sign', limits => 'limiter' });
     is_deeply(holds('k1'), { workspace_access_tokens => 4, customer_sessions => 2, member_sessions => 1,
-        client_portal_tokens => 2, ciphertexts => 2, idempotency_keys => 1 }, 'what it holds');
+        client_portal_tokens => 2, ciphertexts => 2, idempotency_keys => 1, webhook_secrets => 1 }, 'what it holds');
     is(holds('limits'), undef, 'the limiter key holds nothing that could be counted');
     my (undef, undef, $table) = $t->ctl_run('secret', 'status');
-    like($table, qr/^ID +STATE +TOKENS +SESSIONS +LINKS +CIPHERTEXTS +IDEMPOTENCY +MAY RETIRE\nk1 +sign +4 +3 +2 +2 +1 +no$/m, 'for people');
+    like($table, qr/^ID +STATE +TOKENS +SESSIONS +LINKS +CIPHERTEXTS +IDEMPOTENCY +WEBHOOKS +MAY RETIRE\nk1 +sign +4 +3 +2 +2 +1 +1 +no$/m, 'for people');
     refuses('retire what signs', qr/k1: this secret signs/, qw(retire k1));
     refuses('retire what signs, by force', qr/k1: this secret signs/, qw(retire k1 --force));
     refuses('retire the limiter key', qr/limits: .*never rotates/, qw(retire limits --force));
@@ -93,7 +94,7 @@ subtest 'promote makes it sign; what is used moves' => sub {
     is($row->{modified_at}, undef, 'which is no change of the token');
     is_status($t->get('/api/v1/client-portal/config', token => $token), 200, 'it works under k2');
     is($t->row('SELECT * FROM portal.workspace_access_tokens WHERE id = ?', $t->token_id($unused))->{secret_id}, 'k1', 'one that is not used stays');
-    refuses('retire what is in use', qr/k1 still holds 3 access tokens, \d sessions, 2 portal tokens, 2 ciphertexts, 1 idempotency row;/, qw(retire k1));
+    refuses('retire what is in use', qr/k1 still holds 3 access tokens, \d sessions, 2 portal tokens, 2 ciphertexts, 1 idempotency row, 1 webhook secret;/, qw(retire k1));
 };
 
 subtest 'a login code that was mailed before works after' => sub {
@@ -125,7 +126,8 @@ subtest 'the helper re-encrypts' => sub {
     like($before->{token_ciphertext}, qr/^1\.k1\./, 'so far under k1');
     $t->write_file('portal.toml', slurp($t->dir . '/portal.toml') . "[housekeeping]\ninterval = 1\n");
     $t->restart('helper');
-    ok($t->wait_for(sub { holds('k1')->{ciphertexts} == 0 && holds('k1')->{idempotency_keys} == 0 }), 'none is left under k1');
+    ok($t->wait_for(sub { holds('k1')->{ciphertexts} == 0 && holds('k1')->{idempotency_keys} == 0 && holds('k1')->{webhook_secrets} == 0 }), 'none is left under k1');
+    like($t->value('SELECT ciphertext FROM portal.webhook_secrets WHERE endpoint_id = ?', $hook->{id}), qr/^1\.k2\./, 'a webhook\'s secret, too');
     my $after = $t->row('SELECT * FROM portal.client_portal_tokens WHERE company_id = ?', $company->{id});
     like($after->{token_ciphertext}, qr/^1\.k2\./, 'under k2 now');
     is($after->{secret_id}, 'k2', 'and hashed with it, without being used');

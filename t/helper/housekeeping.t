@@ -49,6 +49,17 @@ subtest 'before' => sub {
     $t->insert('idempotency_keys', { workspace_id => $ws->{id}, principal_id => $ws->{id}, method => 'POST', path => '/', key => ++$key,
         payload_hash => 'x', resource_id => $ws->{id}, expires_at => ago($_) }) for (0.001) x 20, (-0.5) x 3;
     $t->insert('audit_log', { workspace_id => $ws->{id}, action => 'test', subject_id => $ws->{id}, created_at => ago($_) }) for 399, 401, 500;
+    my $endpoint = $t->insert('webhook_endpoints', { workspace_id => $ws->{id}, url => 'https://example.org/', enabled => 'f' })->{id};
+    for my $row (['succeeded', 31], ['failed', 31], ['succeeded', 29], ['pending', 31]) {
+        my ($state, $days) = @$row;
+        my $delivery = $t->insert('webhook_deliveries', { workspace_id => $ws->{id}, endpoint_id => $state eq 'pending' ? $t->insert('webhook_endpoints',
+            { workspace_id => $ws->{id}, url => 'https://example.org/', event_types => '{payment.updated}', paused_until => ago(-1) })->{id} : $endpoint,
+            event_id => $t->value('SELECT gen_random_uuid()'), type => 'customer.created', timestamp => ago($days), data => '{}', state => $state,
+            created_at => ago($days), next_attempt_at => ago(-1), finished_at => $state eq 'pending' ? undef : ago($days) })->{id};
+        $t->insert('webhook_attempts', { workspace_id => $ws->{id}, delivery_id => $delivery, created_at => ago($days), status => 204, duration_ms => 1 });
+    }
+    $t->insert('webhook_endpoints', { workspace_id => $ws->{id}, url => 'https://example.org/', enabled => 'f', deleted_at => ago($_) }) for 29, 31;
+    $t->insert('webhook_secrets', { workspace_id => $ws->{id}, endpoint_id => $endpoint, ciphertext => '1.k1.x', expires_at => $_ }) for ago(0.1), ago(-0.5), undef;
     is(count(customer_sessions => 'true'), 60);
 };
 
@@ -99,6 +110,10 @@ subtest 'portal tokens, mail, idempotency keys, audit rows' => sub {
     is(count(idempotency_keys => 'true'), 3, 'keys that are over');
     is(count(login_challenges => 'true'), 1, 'login codes of yesterday');
     is(count(outbox => "kind = 'login_code'"), 1, 'with their mail');
+    is_deeply($t->db->selectcol_arrayref('SELECT state FROM portal.webhook_deliveries ORDER BY 1'), [qw(pending succeeded)], 'webhooks done 31 days ago');
+    is(count(webhook_attempts => 'true'), 1, 'attempts of 31 days');
+    is(count(webhook_endpoints => 'deleted_at IS NOT NULL'), 1, 'endpoints deleted 31 days ago');
+    is(count(webhook_secrets => 'true'), 2, 'a secret that signs no more');
     is(count(audit_log => "action = 'test'"), 1, 'audit rows of 401 days');
 };
 
