@@ -89,6 +89,7 @@ void build_tree(CLI::App& app, Session& session) {
     add_company_verbs(verbs, session);
     add_item_verbs(verbs, session);
     add_file_session_verbs(verbs, session);
+    add_webhook_verbs(verbs, session);
     add_invite_verbs(verbs, session);
     add_mail_verbs(verbs, session);
     add_restored_verb(verbs, session);

@@ -19,6 +19,7 @@ void add_contact_verbs(Verb app, Session& session);
 void add_company_verbs(Verb app, Session& session);
 void add_item_verbs(Verb app, Session& session);
 void add_file_session_verbs(Verb app, Session& session);
+void add_webhook_verbs(Verb app, Session& session);
 void add_invite_verbs(Verb app, Session& session);
 void add_mail_verbs(Verb app, Session& session);
 void add_import_verb(Verb app, Session& session);
