@@ -19,9 +19,10 @@ Digest finished(SHA256_CTX& context) noexcept {
 }  // namespace
 
 Digest sha256(std::string_view message) noexcept {
-    Digest digest;
-    SHA256(reinterpret_cast<const unsigned char*>(message.data()), message.size(), digest.data());
-    return digest;
+    SHA256_CTX context;
+    SHA256_Init(&context);
+    SHA256_Update(&context, message.data(), message.size());
+    return finished(context);
 }
 
 Hmac::Hmac(std::string_view key) noexcept {
