@@ -208,7 +208,7 @@ void append_json(std::string& out, std::string_view text) {
 Json Json::object(std::initializer_list<std::pair<const char*, Json>> members) {
     Json made = object();
     for (const auto& [name, value] : members) {
-        made.set(name, value);
+        json_object_set_nocheck(made.value_, name, value.value_);
     }
     return made;
 }

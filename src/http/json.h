@@ -43,11 +43,11 @@ class Json {
     static Json parse(std::string_view text);
 
     Json& set(const char* name, Json value) {   // `name` is valid UTF-8
-        json_object_set_nocheck(value_, name, value.value_);
+        json_object_set_new_nocheck(value_, name, std::exchange(value.value_, nullptr));
         return *this;
     }
     Json& push(Json value) {
-        json_array_append(value_, value.value_);
+        json_array_append_new(value_, std::exchange(value.value_, nullptr));
         return *this;
     }
 

@@ -1,5 +1,7 @@
 #include "http/request.h"
 
+#include <algorithm>
+
 namespace portal::http {
 namespace {
 
@@ -39,17 +41,22 @@ std::string percent_encode(std::string_view text) {
     static constexpr char digits[] = "0123456789ABCDEF";
     std::string out;
     out.reserve(text.size() + 16);
-    for (char c : text) {
-        if (unreserved(c)) {
-            out += c;
-        } else if (c == ' ') {
+    while (!text.empty()) {
+        const auto end = std::find_if_not(text.begin(), text.end(), unreserved);
+        out.append(text.begin(), end);
+        text.remove_prefix(std::size_t(end - text.begin()));
+        if (text.empty()) {
+            break;
+        }
+        if (text.front() == ' ') {
             out += '+';
         } else {
-            auto byte = static_cast<unsigned char>(c);
+            const auto byte = static_cast<unsigned char>(text.front());
             out += '%';
             out += digits[byte >> 4];
             out += digits[byte & 0x0f];
         }
+        text.remove_prefix(1);
     }
     return out;
 }

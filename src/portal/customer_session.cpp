@@ -100,8 +100,9 @@ WITH customer AS MATERIALIZED (
     UNION ALL
     SELECT id, created_at, modified_at, expires_at, return_url FROM member_session
 )
-SELECT d.outcome, d.host_allowed, d.slug, coalesce(m.email, o.email, c.email) AS login_email,
-       )" SESSION_COLUMNS("s") ", " PORTAL_CUSTOMER_COLUMNS("c") R"(
+SELECT d.outcome, d.host_allowed,
+       )" SESSION_COLUMNS("s") R"(,
+       d.slug, coalesce(m.email, o.email, c.email) AS login_email, )" PORTAL_CUSTOMER_COLUMNS("c") R"(
   FROM decision d
   LEFT JOIN customer c ON true
   LEFT JOIN session s ON true
@@ -110,8 +111,9 @@ SELECT d.outcome, d.host_allowed, d.slug, coalesce(m.email, o.email, c.email) AS
 
 // The session a key made, as long as it lives.  $1 workspace  $2 principal  $3 path  $4 key
 constexpr Statement replay_statement{"customer_session_replay", R"(
-SELECT k.payload_hash, k.token_ciphertext, w.slug, coalesce(m.email, c.email) AS login_email,
-       )" SESSION_COLUMNS("s") ", " PORTAL_CUSTOMER_COLUMNS("c") R"(
+SELECT k.payload_hash, k.token_ciphertext,
+       )" SESSION_COLUMNS("s") R"(,
+       w.slug, coalesce(m.email, c.email) AS login_email, )" PORTAL_CUSTOMER_COLUMNS("c") R"(
   FROM portal.idempotency_keys k
   JOIN portal.workspaces w ON w.id = k.workspace_id
   LEFT JOIN LATERAL (
