@@ -82,6 +82,7 @@ private:
     ngx_int_t                                  body_error_ = 0;
     std::coroutine_handle<>                    body_waiter_;
     bool                                       suspended_ = false;
+    portal::api::Call                          call_;
     portal::io::Task<portal::http::Response>   task_;   /* refers to the rest */
 };
 
@@ -117,7 +118,7 @@ status_line_of(int status) noexcept
 
 
 exchange_t::exchange_t(ngx_http_request_t *r)
-    : r_(r)
+    : r_(r), call_{*this, ngx_portal_this_worker->services}
 {
     ngx_str_t  id;
 
@@ -156,9 +157,10 @@ exchange_t::start(ngx_portal_loc_conf_t *plcf)
         workspace = ngx_portal_view(slug);
     }
 
-    task_ = portal::api::dispatch(*this, worker->services,
-                                  worker->authenticator, ngx_portal_router(),
-                                  plcf->groups);
+    call_.groups = plcf->groups;
+
+    task_ = portal::api::dispatch(call_, worker->authenticator,
+                                  ngx_portal_router());
     task_.start(this);
 
     if (task_.done()) {

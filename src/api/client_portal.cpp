@@ -19,19 +19,28 @@ using http::Response;
 
 // ---- GET and PATCH /config
 
+Response config_response(const Call& call, CachedConfig config) {
+    Response response;
+    if (http::etag_matches(call.request.header("if-none-match"), config.etag)) {
+        response.status = 304;
+    } else {
+        response.body = std::move(config.body);
+    }
+    response.with("ETag", std::move(config.etag));
+    return response;
+}
+
+io::Task<Response> read_config(Call& call) {
+    CachedConfig config = co_await find_client_portal_config(call.portal, call.caller.workspace_id);
+    co_return config_response(call, std::move(config));
+}
+
 io::Task<Response> get_config(Call& call) {
     std::optional<CachedConfig> config = call.portal.configs.find(call.caller.workspace_id, false);
     if (!config) {
-        config = co_await find_client_portal_config(call.portal, call.caller.workspace_id);
+        return read_config(call);
     }
-    Response response;
-    if (http::etag_matches(call.request.header("if-none-match"), config->etag)) {
-        response.status = 304;
-    } else {
-        response.body = std::move(config->body);
-    }
-    response.with("ETag", std::move(config->etag));
-    co_return response;
+    return io::Task<Response>::ready(config_response(call, std::move(*config)));
 }
 
 io::Task<Response> change_config(Call& call) {

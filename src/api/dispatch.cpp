@@ -1,7 +1,6 @@
 #include "api/dispatch.h"
 
 #include <iterator>
-#include <optional>
 
 #include "api/cookie_caller.h"
 #include "api/cors.h"
@@ -68,59 +67,109 @@ Limit limit_of(const Call& call, const Route& route) {
     return {&policy, limiter.row_key(policy, call.caller.token_id)};
 }
 
-// Over a limit: a value and no exception, since a refusal is to cost as little as it can.
-http::Failure refusal(const Verdict& verdict) {
-    // the verdict's Retry-After is there already
-    return verdict.unavailable ? http::Failure(503, "", "Service Unavailable") : http::too_many_requests();
+// Over a limit: no exception, since a refusal is to cost as little as it can. Its Retry-After is among the verdict's
+// headers already.
+http::Response refusal(const Verdict& verdict, http::Surface surface, const http::Request& request) {
+    return http::render_bare(verdict.unavailable ? 503 : 429, surface, request);
 }
 
-io::Task<http::Response> answer(Call& call, Authenticator& authenticator, const Router& router, Groups groups) {
-    http::Request& request = call.request;
-    const auto token = bearer_token(request.header("authorization"));
-    if (token && !authenticator.authenticate_now(*token, call.caller)) {
-        call.caller = co_await authenticate(call, authenticator, *token);
+// ---- the steps, last first: each goes on to the next, and is a coroutine only where it has to wait
+
+using Answer = io::Task<http::Response>;
+
+Answer handle_with_body(Call& call, const Route& route) {
+    call.body = co_await call.request.read_body(call.portal.settings.body_limit);
+    http::Response response = co_await route.handle(call);
+    co_return response;
+}
+
+Answer handle_admitted(Call& call, const Route& route, Verdict verdict) {
+    verdict.add_headers(call.extra_headers);
+    if (!verdict.allowed) {
+        return Answer::ready(refusal(verdict, route.surface, call.request));
     }
-    const Match match = router.find(request.path);
-    if (!match.any(groups)) {
-        throw http::path_not_found();
+    call.admitted = std::move(verdict.charged);
+    return route.body == Body::json ? handle_with_body(call, route) : route.handle(call);
+}
+
+Answer await_admission(Call& call, const Route& route, io::Task<Verdict> admission) {
+    Verdict verdict = co_await admission;
+    Answer rest = handle_admitted(call, route, std::move(verdict));
+    http::Response response = co_await rest;
+    co_return response;
+}
+
+Answer admit(Call& call, const Route& route) {
+    require(route, call.caller);
+    std::vector<Limit> limits(1, limit_of(call, route));
+    io::Task<Verdict> admission = call.portal.limiter.admit(std::move(limits));
+    if (!admission.done()) {
+        return await_admission(call, route, std::move(admission));
     }
-    if (request.method == http::Method::options) {
-        const std::string methods = match.allow(groups);
-        if (request.header("origin")) {
-            co_return preflight(request, call.portal.settings, methods);
-        }
-        http::Response allowed = http::no_content();
-        allowed.with("Allow", methods);
-        co_return allowed;
-    }
-    const Route* route = match.method(request.method, groups);
-    if (route == nullptr) {
-        throw http::method_not_allowed(match.allow(groups));
-    }
-    call.parameters = match.parameters;
-    if (call.caller.kind == Kind::none && (route->kinds & portal_session) != 0) {
+    return handle_admitted(call, route, admission.result());
+}
+
+// A caller without a bearer: by his cookie, or the ticket of an event stream.
+Answer admit_by_cookie(Call& call, const Route& route, Authenticator& authenticator) {
+    if ((route.kinds & portal_session) != 0) {
         co_await authenticate_by_cookie(call, authenticator);
     }
-    if (route->stream && call.caller.kind == Kind::none) {
+    if (route.stream && call.caller.kind == Kind::none) {
         co_await authenticate_by_ticket(call);
-        if (call.caller.kind == Kind::none && has_session_cookie(request, call.portal.settings)) {
+        if (call.caller.kind == Kind::none && has_session_cookie(call.request, call.portal.settings)) {
             co_return http::no_content();   // the session is over: a browser stops dialling
         }
     }
-    require(*route, call.caller);
-    std::vector<Limit> limits(1, limit_of(call, *route));
-    Verdict verdict = co_await call.portal.limiter.admit(std::move(limits));
-    verdict.add_headers(call.extra_headers);
-    if (!verdict.allowed) {
-        co_return http::render(refusal(verdict), route->surface, request);
-    }
-    call.admitted = std::move(verdict.charged);
-    if (route->body == Body::json) {
-        call.body = co_await request.read_body(call.portal.settings.body_limit);
-    }
-    http::Response response = co_await route->handle(call);
+    Answer rest = admit(call, route);
+    http::Response response = co_await rest;
     co_return response;
 }
+
+http::Response options(const Call& call, const std::string& methods) {
+    if (call.request.header("origin")) {
+        return preflight(call.request, call.portal.settings, methods);
+    }
+    http::Response allowed = http::no_content();
+    allowed.with("Allow", methods);
+    return allowed;
+}
+
+Answer find_route(Call& call, Authenticator& authenticator, const Router& router) {
+    const http::Method method = call.request.method;
+    const Match match = router.find(call.request.path);
+    if (!match.any(call.groups)) {
+        throw http::path_not_found();
+    }
+    if (method == http::Method::options) {
+        return Answer::ready(options(call, match.allow(call.groups)));
+    }
+    const Route* route = match.method(method, call.groups);
+    if (route == nullptr) {
+        throw http::method_not_allowed(match.allow(call.groups));
+    }
+    call.parameters = match.parameters;
+    if (call.caller.kind == Kind::none && (route->stream || (route->kinds & portal_session) != 0)) {
+        return admit_by_cookie(call, *route, authenticator);
+    }
+    return admit(call, *route);
+}
+
+Answer look_up_token(Call& call, Authenticator& authenticator, const Router& router, std::string_view token) {
+    call.caller = co_await authenticate(call, authenticator, token);
+    Answer rest = find_route(call, authenticator, router);
+    http::Response response = co_await rest;
+    co_return response;
+}
+
+Answer begin(Call& call, Authenticator& authenticator, const Router& router) {
+    const auto token = bearer_token(call.request.header("authorization"));
+    if (token && !authenticator.authenticate_now(*token, call.caller)) {
+        return look_up_token(call, authenticator, router, *token);
+    }
+    return find_route(call, authenticator, router);
+}
+
+// ---- their end
 
 http::Failure unexpected(const Call& call, const char* what) {
     std::string line = "portal: " + std::string(call.request.path.substr(0, 64)) + " failed: " + what +
@@ -129,15 +178,11 @@ http::Failure unexpected(const Call& call, const char* what) {
     return http::internal_error();
 }
 
-}  // namespace
-
-io::Task<http::Response> dispatch(http::Request& request, Services& portal, Authenticator& authenticator,
-                                  const Router& router, Groups groups) {
-    Call call{request, portal, {}, {}, {}, {}, {}, groups, {}};
-    http::Response response;
-    std::optional<http::Failure> failure;
+// The answer to the exception that is being handled.
+http::Response failed(const Call& call) {
+    http::Failure failure;
     try {
-        response = co_await answer(call, authenticator, router, groups);
+        throw;
     } catch (const http::Failure& refused) {
         failure = refused;
     } catch (const http::BodyTooLarge&) {
@@ -158,16 +203,48 @@ io::Task<http::Response> dispatch(http::Request& request, Services& portal, Auth
     } catch (...) {
         failure = unexpected(call, "an unknown exception");
     }
-    if (failure) {
-        response = http::render(*failure, surface_of(request.path), request);
-    }
+    return http::render(failure, surface_of(call.request.path), call.request);
+}
+
+// A route's headers follow those of the steps before it. A preflight's answer has its own CORS headers.
+http::Response finished(Call& call, http::Response response, bool failure) {
     call.extra_headers.insert(call.extra_headers.end(), std::make_move_iterator(response.headers.begin()),
                               std::make_move_iterator(response.headers.end()));
     response.headers = std::move(call.extra_headers);
-    if (request.method != http::Method::options || failure) {
-        add_cors(request, portal.settings, response.headers);
+    if (call.request.method != http::Method::options || failure) {
+        add_cors(call.request, call.portal.settings, response.headers);
     }
-    co_return response;
+    return response;
+}
+
+Answer await_end(Call& call, Answer rest) {
+    http::Response response;
+    bool failure = false;
+    try {
+        response = co_await rest;
+    } catch (...) {
+        failure = true;
+        response = failed(call);
+    }
+    co_return finished(call, std::move(response), failure);
+}
+
+}  // namespace
+
+io::Task<http::Response> dispatch(Call& call, Authenticator& authenticator, const Router& router) {
+    http::Response response;
+    bool failure = false;
+    try {
+        Answer answer = begin(call, authenticator, router);
+        if (!answer.done()) {
+            return await_end(call, std::move(answer));
+        }
+        response = answer.result();
+    } catch (...) {
+        failure = true;
+        response = failed(call);
+    }
+    return Answer::ready(finished(call, std::move(response), failure));
 }
 
 }  // namespace portal::api

@@ -20,15 +20,15 @@ enum class Group { sessions, portal, client_portal, management, every };
 using Groups = unsigned;
 constexpr Groups group_bit(Group group) { return group == Group::every ? ~0u : 1u << unsigned(group); }
 
-// What a handler gets. Lives as long as its coroutine.
+// What a handler gets. Lives as long as its request.
 struct Call {
     http::Request& request;
     Services& portal;
-    Principal caller;                                  // kind none on anonymous routes
+    Principal caller{};                                // kind none on anonymous routes
     std::array<std::string_view, 2> parameters{};      // the pattern's {..} parts, in order
-    std::string body;                                  // read and within the limit; "" when the route takes none
-    std::vector<Limit> admitted;                       // what this request was charged so far
-    std::vector<http::Header> extra_headers;           // sent with whatever answer follows, failures too
+    std::string body{};                                // read and within the limit; "" when the route takes none
+    std::vector<Limit> admitted{};                     // what this request was charged so far
+    std::vector<http::Header> extra_headers{};         // sent with whatever answer follows, failures too
     Groups groups = ~0u;                               // that the location serves
     Uuid ticket{};                                     // that opened an event stream, else nil
 };
@@ -52,7 +52,7 @@ struct Route {
     Scope scope;                  // none: no scope asked
     LimitClass limit;
     Body body;
-    io::Task<http::Response> (*handle)(Call& call);
+    io::Task<http::Response> (*handle)(Call& call);   // a coroutine, unless it has its answer at once
     bool stream = false;          // an event stream: a ticket may open it
 };
 

@@ -148,7 +148,10 @@ Json problem_details(const Failure& failure, Surface surface) {
 // Named outright and not with q=0; "*/*" alone does not ask for it.
 bool accepts_problem_details(const Request& request) {
     std::optional<std::string_view> accept = request.header("accept");
-    std::string list(accept.value_or(""));
+    if (!accept) {
+        return false;
+    }
+    std::string list(*accept);
     std::transform(list.begin(), list.end(), list.begin(),
                    [](char c) { return c >= 'A' && c <= 'Z' ? char(c | 0x20) : c; });
     std::erase_if(list, [](char c) { return c == ' ' || c == '\t'; });
@@ -229,6 +232,17 @@ Response render(const Failure& failure, Surface surface, const Request& request)
         response.body = rest_json(failure);
     }
     return response;
+}
+
+Response render_bare(int status, Surface surface, const Request& request) {
+    if (accepts_problem_details(request)) {
+        return render(bare(status), surface, request);
+    }
+    const std::string_view words = phrase(status);   // nothing in them needs an escape
+    std::string body;
+    body.reserve(64);
+    body.append(surface == Surface::client_portal ? "{\"message\":\"" : "{\"detail\":\"").append(words).append("\"}");
+    return json_response(status, std::move(body));
 }
 
 }  // namespace portal::http

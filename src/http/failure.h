@@ -57,5 +57,7 @@ Failure validation_failed(std::vector<Problem> problems);
 
 // `request`'s Accept picks application/problem+json (RFC 9457) over the surface's own shape.
 Response render(const Failure& failure, Surface surface, const Request& request);
+// The same for a status that says all: 429, 503. No Failure is made.
+Response render_bare(int status, Surface surface, const Request& request);
 
 }  // namespace portal::http

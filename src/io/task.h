@@ -6,6 +6,8 @@
 // out of co_await. Destroying a Task cancels it: the frame goes, every awaiter in it unlinks itself from what it was
 // waiting for, and the late reply finds nobody. So a client abort, a timeout and a shutdown are one mechanism.
 //
+// A function that has its answer at once need not be a coroutine: Task::ready(value) is a Task without a frame.
+//
 // Frames come from per-thread free lists (frame_allocate), so a request costs no malloc once the lists are warm.
 // GCC 12 miscompiles some co_await expressions: one co_await per full expression, with named operands, and no
 // ?:, &&, ||, initializer list or capturing lambda around it.
@@ -14,7 +16,7 @@
 #include <coroutine>
 #include <cstddef>
 #include <exception>
-#include <optional>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -73,16 +75,23 @@ class [[nodiscard]] Task {
   public:
     using promise_type = detail::Promise<T>;
     using Handle = std::coroutine_handle<promise_type>;
+    using Value = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
     Task() noexcept = default;
-    explicit Task(Handle handle) noexcept : handle_(handle) {}
-    Task(Task&& other) noexcept : handle_(std::exchange(other.handle_, {})) {}
+    explicit Task(Handle handle) noexcept : state_(handle) {}
+    Task(Task&& other) noexcept : state_(std::exchange(other.state_, Handle())) {}
     Task& operator=(Task&& other) noexcept {
         if (this != &other) {
             reset();
-            handle_ = std::exchange(other.handle_, {});
+            state_ = std::exchange(other.state_, Handle());
         }
         return *this;
+    }
+    // Finished from the start.
+    static Task ready(Value value) noexcept {
+        Task task;
+        task.state_.template emplace<1>(std::move(value));
+        return task;
     }
     Task(const Task&) = delete;
     Task& operator=(const Task&) = delete;
@@ -90,29 +99,45 @@ class [[nodiscard]] Task {
 
     // Root use: runs until the first suspension. `completion` is told when the task finishes later on or at once.
     void start(Completion* completion = nullptr) {
-        handle_.promise().completion = completion;
-        handle_.resume();
+        if (Handle handle = frame()) {
+            handle.promise().completion = completion;
+            handle.resume();
+        } else if (completion != nullptr) {
+            completion->completed();
+        }
     }
-    bool valid() const noexcept { return bool(handle_); }
-    bool done() const noexcept { return handle_ && handle_.done(); }
+    bool valid() const noexcept { return is_ready() || frame(); }
+    bool done() const noexcept { return is_ready() || (frame() && frame().done()); }
     // The value of a finished root task, or its exception thrown.
-    T result() { return handle_.promise().take(); }
+    T result() {
+        if (!is_ready()) {
+            return frame().promise().take();
+        }
+        if constexpr (!std::is_void_v<T>) {
+            return std::move(*std::get_if<1>(&state_));
+        }
+    }
     // Cancels: destroys the frame and all it awaits.
     void reset() noexcept {
-        if (handle_) {
-            std::exchange(handle_, {}).destroy();
+        Handle handle = frame();
+        state_ = Handle();
+        if (handle) {
+            handle.destroy();
         }
     }
 
-    bool await_ready() const noexcept { return false; }
+    bool await_ready() const noexcept { return is_ready(); }
     std::coroutine_handle<> await_suspend(std::coroutine_handle<> awaiting) noexcept {
-        handle_.promise().continuation = awaiting;
-        return handle_;
+        frame().promise().continuation = awaiting;
+        return frame();
     }
-    T await_resume() { return handle_.promise().take(); }
+    T await_resume() { return result(); }
 
   private:
-    Handle handle_;
+    bool is_ready() const noexcept { return state_.index() == 1; }
+    Handle frame() const noexcept { return is_ready() ? Handle() : *std::get_if<0>(&state_); }
+
+    std::variant<Handle, Value> state_;
 };
 
 namespace detail {

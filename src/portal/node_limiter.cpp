@@ -33,11 +33,6 @@ std::uint64_t name_hash(std::string_view name) {
     return hash;
 }
 
-void append_number(std::string& out, std::int64_t value) {
-    char digits[24];
-    out.append(digits, std::size_t(std::to_chars(digits, digits + sizeof digits, value).ptr - digits));
-}
-
 std::string number(std::int64_t value) {
     char digits[24];
     return {digits, std::size_t(std::to_chars(digits, digits + sizeof digits, value).ptr - digits)};
@@ -46,13 +41,17 @@ std::string number(std::int64_t value) {
 // "client-portal";r=12;t=34
 std::string structured(std::string_view name, std::string_view first, std::int64_t value, std::string_view second,
                        std::int64_t other) {
-    std::string text;
-    text.reserve(name.size() + 48);
-    text.append("\"").append(name).append(first);
-    append_number(text, value);
-    text += second;
-    append_number(text, other);
-    return text;
+    char text[128];
+    char* const end = text + sizeof text;
+    char* at = text;
+    auto put = [&at](std::string_view part) { at += part.copy(at, part.size()); };
+    put("\"");
+    put(name.substr(0, 64));
+    put(first);
+    at = std::to_chars(at, end, value).ptr;
+    put(second);
+    at = std::to_chars(at, end, other).ptr;
+    return {text, std::size_t(at - text)};
 }
 
 }  // namespace
@@ -115,6 +114,14 @@ void NodeLimiter::refuse(Verdict& verdict, const Policy& policy, const Zone::Adm
     verdict.reset_at = seconds_up(unix_ms() + admission.reset_in);
 }
 
+// 503: Redis cannot be asked, or the zone is full.
+void NodeLimiter::refuse_unavailable(Verdict& verdict) const {
+    verdict.allowed = false;
+    verdict.unavailable = true;
+    verdict.policy = nullptr;
+    verdict.reset_in = 1;
+}
+
 // Of several limits the headers tell of the one with the least remaining.
 void NodeLimiter::tell(Verdict& verdict, std::vector<Limit>& limits, const Zone::Admission* admissions) const {
     std::size_t least = 0;
@@ -134,79 +141,84 @@ void NodeLimiter::tell(Verdict& verdict, std::vector<Limit>& limits, const Zone:
 }
 
 io::Task<Verdict> NodeLimiter::admit(std::vector<Limit> limits) {
+    using Decided = io::Task<Verdict>;
+    bool fails_closed = false;
     for (const Limit& limit : limits) {
         zone_.expect(limit.key);
+        fails_closed = fails_closed || resolve(*limit.policy).on_error == Policy::OnError::deny;
     }
-    Verdict verdict;
-    Zone::Admission admissions[RedisLog::most_limits];
-    prepare(limits, admissions);
-    const std::int64_t began = monotonic_ms();
+    Pending pending;
+    Verdict& verdict = pending.verdict;
+    prepare(limits, pending.admissions);
     const bool with_redis = redis_ != nullptr && redis_->available();
     verdict.degraded = redis_ != nullptr && !with_redis;
-    const Policy* fails_closed = nullptr;
-    for (const Limit& limit : limits) {
-        const Policy& policy = resolve(*limit.policy);
-        if (policy.on_error == Policy::OnError::deny) {
-            fails_closed = &policy;
-        }
-    }
-    auto refuse_unavailable = [&] {
-        verdict.allowed = false;
-        verdict.unavailable = true;
-        verdict.policy = nullptr;
-        verdict.reset_in = 1;
-    };
-    if (verdict.degraded && fails_closed != nullptr) {
-        refuse_unavailable();
-        co_return verdict;
+    if (verdict.degraded && fails_closed) {
+        refuse_unavailable(verdict);
+        return Decided::ready(std::move(verdict));
     }
 
     std::size_t deciding = 0;
-    Zone::Outcome outcome = zone_.admit(admissions, limits.size(), with_redis, began, deciding);
+    const Zone::Outcome outcome =
+        zone_.admit(pending.admissions, limits.size(), with_redis, monotonic_ms(), deciding);
     if (outcome == Zone::Outcome::denied) {
-        refuse(verdict, resolve(*limits[deciding].policy), admissions[deciding]);
-        co_return verdict;
+        refuse(verdict, resolve(*limits[deciding].policy), pending.admissions[deciding]);
+        return Decided::ready(std::move(verdict));
     }
     if (outcome == Zone::Outcome::full) {
         zone_.count(Counter::limiter_full);
-        refuse_unavailable();
-        co_return verdict;
+        refuse_unavailable(verdict);
+        return Decided::ready(std::move(verdict));
     }
+    const bool asks = std::any_of(pending.admissions, pending.admissions + limits.size(),
+                                  [](const Zone::Admission& admission) { return admission.ask; });
+    if (!asks) {
+        zone_.count(verdict.degraded ? Counter::limiter_degraded : Counter::lease_hits);
+        tell(verdict, limits, pending.admissions);
+        return Decided::ready(std::move(verdict));
+    }
+    pending.limits = std::move(limits);
+    pending.fails_closed = fails_closed;
+    return ask(std::move(pending));
+}
+
+io::Task<Verdict> NodeLimiter::ask(Pending pending) {
     const Zone::Admission* asked[RedisLog::most_limits];
     std::size_t places[RedisLog::most_limits];
     std::size_t asks = 0;
-    for (std::size_t index = 0; index < limits.size(); ++index) {
-        if (admissions[index].ask) {
+    for (std::size_t index = 0; index < pending.limits.size(); ++index) {
+        if (pending.admissions[index].ask) {
             places[asks] = index;
-            asked[asks++] = &admissions[index];
+            asked[asks++] = &pending.admissions[index];
         }
     }
-    if (asks == 0) {
-        zone_.count(verdict.degraded ? Counter::limiter_degraded : Counter::lease_hits);
-        tell(verdict, limits, admissions);
-        co_return verdict;
-    }
-
     zone_.count(Counter::redis_asks);
     RedisLog::Answers answers = co_await RedisLog::Ask(*log_, asked, asks);
-    const std::int64_t now = monotonic_ms();
-    if (!answers.available) {
-        verdict.degraded = true;
-        zone_.count(Counter::limiter_degraded);
-        if (fails_closed != nullptr) {
-            for (std::size_t index = 0; index < limits.size(); ++index) {
-                zone_.withdraw(admissions[index], now);
-            }
-            refuse_unavailable();
-            co_return verdict;
-        }
-        tell(verdict, limits, admissions);
-        co_return verdict;
+    if (answers.available) {
+        take_answers(pending, places, asks, answers);
+    } else {
+        take_silence(pending);
     }
+    co_return std::move(pending.verdict);
+}
+
+void NodeLimiter::take_silence(Pending& pending) const {
+    zone_.count(Counter::limiter_degraded);
+    pending.verdict.degraded = true;
+    if (!pending.fails_closed) {
+        return tell(pending.verdict, pending.limits, pending.admissions);
+    }
+    withdraw(pending);
+    refuse_unavailable(pending.verdict);
+}
+
+void NodeLimiter::take_answers(Pending& pending, const std::size_t* places, std::size_t asks,
+                               const RedisLog::Answers& answers) const {
+    const std::int64_t now = monotonic_ms();
+    std::vector<Limit>& limits = pending.limits;
     bool refused = false;
     for (std::size_t index = 0; index < asks; ++index) {
         const RedisLog::Answer& answer = answers.of[index];
-        Zone::Admission& admission = admissions[places[index]];
+        Zone::Admission& admission = pending.admissions[places[index]];
         if (answer.state == RedisLog::Answer::State::admitted) {
             limits[places[index]].redis_at = answer.logged_at;
             admission.remaining = answer.remaining + std::max<int>(answer.granted, 1) - 1;
@@ -218,20 +230,25 @@ io::Task<Verdict> NodeLimiter::admit(std::vector<Limit> limits) {
             if (!zone_.denied(admission, answer.reset_in, now, asks == 1)) {
                 refused = true;
                 admission.logged_at = 0;   // taken out already
-                refuse(verdict, resolve(*limits[places[index]].policy), admission);
+                refuse(pending.verdict, resolve(*limits[places[index]].policy), admission);
             }
         }
     }
     if (refused) {
-        for (std::size_t index = 0; index < limits.size(); ++index) {
-            if (admissions[index].logged_at != 0) {
-                zone_.withdraw(admissions[index], now);
-            }
-        }
-        co_return verdict;
+        withdraw(pending);
+    } else {
+        tell(pending.verdict, limits, pending.admissions);
     }
-    tell(verdict, limits, admissions);
-    co_return verdict;
+}
+
+// What the zone logged for a request that is refused after all.
+void NodeLimiter::withdraw(const Pending& pending) const {
+    const std::int64_t now = monotonic_ms();
+    for (std::size_t index = 0; index < pending.limits.size(); ++index) {
+        if (pending.admissions[index].logged_at != 0) {
+            zone_.withdraw(pending.admissions[index], now);
+        }
+    }
 }
 
 void NodeLimiter::give_back(const std::vector<Limit>& charged) noexcept {

@@ -25,6 +25,20 @@ class NodeLimiter final : public Limiter {
     LimitKey text_key(const Policy& policy, std::string_view text) const override;
 
   private:
+    // What the zone has admitted and Redis is still to be asked about.
+    struct Pending {
+        std::vector<Limit> limits;
+        Zone::Admission admissions[RedisLog::most_limits];
+        Verdict verdict;
+        bool fails_closed = false;
+    };
+
+    io::Task<Verdict> ask(Pending pending);
+    void take_answers(Pending& pending, const std::size_t* places, std::size_t asks,
+                      const RedisLog::Answers& answers) const;
+    void take_silence(Pending& pending) const;
+    void withdraw(const Pending& pending) const;
+    void refuse_unavailable(Verdict& verdict) const;
     const Policy& resolve(const Policy& policy) const noexcept;
     void prepare(const std::vector<Limit>& limits, Zone::Admission* admissions) const;
     void refuse(Verdict& verdict, const Policy& policy, const Zone::Admission& admission) const;
