@@ -14,4 +14,5 @@ CREATE TABLE portal.stream_tickets (
 CREATE INDEX stream_tickets_expiry ON portal.stream_tickets (expires_at);
 
 GRANT SELECT, INSERT, UPDATE ON portal.stream_tickets TO portal_web;
-GRANT SELECT, DELETE ON portal.stream_tickets TO portal_helper;
+-- UPDATE: a purge locks what it deletes
+GRANT SELECT, UPDATE, DELETE ON portal.stream_tickets TO portal_helper;

@@ -72,9 +72,10 @@ io::Task<void> WebhookSender::claim_loop() {
         claiming_ = false;
         forget_idle_endpoints();
         if (!more) {
-            // where looking takes long (thousands of endpoints that fail), it is done less often
+            // where looking takes long (thousands of endpoints that fail), it is done less often; no
+            // longer than the idle pause: it may have been a database that was away
             const std::int64_t least = any_endpoint_ ? poll_interval : idle_interval;
-            const std::int64_t pause = std::max(least, 10 * (loop_.now() - begun));
+            const std::int64_t pause = std::clamp(10 * (loop_.now() - begun), least, idle_interval);
             co_await claim_alarm_.sleep(pause);
         }
     }

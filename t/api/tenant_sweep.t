@@ -172,6 +172,7 @@ sub masked {
     $text =~ s/[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}/ID/g;
     $text =~ s/portal_[a-z]{3}_[\w-]{20,}/TOKEN/g;
     $text =~ s/whsec_[\w+\/=]+/SECRET/g;
+    $text =~ s/"ticket":"[\w-]+"/TICKET/g;
     $text =~ s/\d{4}-\d\d-\d\dT[\d:.]+Z/TIME/g;
     $text =~ s/\d+/0/g;
     return $text;

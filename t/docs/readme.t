@@ -74,7 +74,7 @@ subtest 'every verb of portalctl is in the table, and its example is one' => sub
     # in the table's order: a workspace is made before it is shown
     while ($readme =~ /^\| `(portalctl [^`]+)` \| \S.* \| `\1(.*)` \|$/mg) {
         my $example = "$1$2";
-        my $endless = $example =~ / webhook listen /;
+        my $endless = $example =~ / (?:webhook listen|events tail)\b/;
         my ($code, $output) = shell('ctl', ($endless ? 'timeout 1 ' : '') . $example =~ s{/etc/\S+/}{$dir/}r =~ s{> \S+}{> $dir/out}r =~ s{/secret$}{/secret.new}r);
         my $there = $example !~ / (?:show|revoke|update|remove|set|download|pay|payment) .*[0-9a-f]{8}-|webhook (?:secret|test|redeliver|delete) |team_1|file-session create/;    # ids and people of another installation
         is($code, $endless ? 124 : $there ? 0 : 1, $example) or diag $output;

@@ -486,11 +486,17 @@ sub insert {
 
 # ---- HTTP
 
+sub agent {
+    my $agent = LWP::UserAgent->new(keep_alive => 8, max_redirect => 0, timeout => 30 * $SLOW, agent => 'portal-test', parse_head => 0);
+    # it would not end: left after its first bytes
+    $agent->add_handler(response_data => sub { die "left\n" }, m_media_type => 'text/event-stream');
+    return $agent;
+}
+
 # request(METHOD, PATH, token => …, json => …, body => …, headers => {…}) → HTTP::Response
 sub request {
     my ($self, $method, $path, %option) = @_;
-    $self->{agent} //= LWP::UserAgent->new(keep_alive => 8, max_redirect => 0, timeout => 30 * $SLOW,
-        agent => 'portal-test', parse_head => 0);
+    $self->{agent} //= agent();
     my $request = HTTP::Request->new($method, ($option{base} // "http://127.0.0.1:$self->{http_port}") . $path);
     $request->header(Authorization => "Bearer $option{token}") if defined $option{token};
     if (exists $option{json}) {

@@ -122,7 +122,7 @@ def check_content(document, operation, key, response, answer):
         if answer["body"] or kind:
             yield f"{operation}: a body ({kind}) where there is none"
         return
-    if kind not in content:
+    if kind.partition(";")[0] not in content:
         yield f"{operation}: Content-Type {kind} is not one of {', '.join(content)}"
         return
     if (kind == "application/problem+json") != (len(content) > 1 and "problem+json" in answer["accept"].lower()
