@@ -91,6 +91,8 @@ ngx_portal_streams::ngx_portal_streams(portal::io::Loop &loop)
     }
 
     watch_->idle(true);
+
+    turn_ = loop.timer([] {}, portal::io::Loop::Hold::process);
 }
 
 
@@ -113,6 +115,13 @@ ngx_portal_streams::on_ready(bool, bool) noexcept
 void
 ngx_portal_streams::on_shutdown() noexcept
 {
+    /* an HTTP/2 connection goes by an event posted when its last stream ends:
+       without a timer the worker would be gone before */
+
+    if (!ngx_queue_empty(&with_request_)) {
+        turn_->set(1);
+    }
+
     while (!ngx_queue_empty(&with_request_)) {
         ngx_queue_t  *q = ngx_queue_head(&with_request_);
 

@@ -45,4 +45,5 @@ private:
     ngx_queue_t                         with_request_;
     int                                 fd_;
     std::unique_ptr<portal::io::Watch>  watch_;   /* idle, and never ready */
+    std::unique_ptr<portal::io::Timer>  turn_;    /* of the event loop */
 };

@@ -249,4 +249,4 @@ subtest 'memory of 20,000 events' => sub {
     is($last, $t->value('SELECT max(number) FROM portal.events WHERE workspace_id = ?', $ws->{id}), 'the last one arrived');
 };
 
-done_testing;
+$t->done;
