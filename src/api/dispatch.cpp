@@ -111,7 +111,7 @@ Answer admit(Call& call, const Route& route) {
 
 // A caller without a bearer: by his cookie, or the ticket of an event stream.
 Answer admit_by_cookie(Call& call, const Route& route, Authenticator& authenticator) {
-    if ((route.kinds & portal_session) != 0) {
+    if ((route.kinds & browser_session) != 0) {
         co_await authenticate_by_cookie(call, authenticator);
     }
     if (route.stream && call.caller.kind == Kind::none) {
@@ -148,7 +148,7 @@ Answer find_route(Call& call, Authenticator& authenticator, const Router& router
         throw http::method_not_allowed(match.allow(call.groups));
     }
     call.parameters = match.parameters;
-    if (call.caller.kind == Kind::none && (route->stream || (route->kinds & portal_session) != 0)) {
+    if (call.caller.kind == Kind::none && (route->stream || (route->kinds & browser_session) != 0)) {
         return admit_by_cookie(call, *route, authenticator);
     }
     return admit(call, *route);

@@ -70,7 +70,6 @@ io::Task<Response> make_ticket(Call& call) {
 
 using enum http::Method;
 constexpr auto limit = LimitClass::standard;
-constexpr unsigned addressee = only(Kind::portal);
 
 // clang-format off
 constexpr Route routes[] = {

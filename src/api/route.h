@@ -42,6 +42,8 @@ constexpr unsigned only(Kind kind) { return 1u << unsigned(kind); }
 inline constexpr unsigned anyone = 0;
 inline constexpr unsigned workspace_token = only(Kind::workspace);
 inline constexpr unsigned portal_session = only(Kind::customer) | only(Kind::member);
+inline constexpr unsigned addressee = only(Kind::portal);
+inline constexpr unsigned browser_session = portal_session | addressee;   // may come by the portal's cookie
 
 struct Route {
     http::Method method;
@@ -62,6 +64,7 @@ std::span<const Route> client_portal_routes();
 std::span<const Route> contact_routes();
 std::span<const Route> company_routes();
 std::span<const Route> portal_item_routes();
+std::span<const Route> portal_me_routes();
 std::span<const Route> portal_file_routes();
 std::span<const Route> file_sharing_routes();
 std::span<const Route> openapi_routes();

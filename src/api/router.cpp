@@ -62,6 +62,7 @@ Router::Router() {
     add(contact_routes());
     add(company_routes());
     add(portal_item_routes());
+    add(portal_me_routes());
     add(portal_file_routes());
     add(file_sharing_routes());
     add(openapi_routes());

@@ -131,6 +131,34 @@ constexpr Statement list_statement{
                 ITEM_COLUMNS("r")),
     io::Lane::main, io::Retry::read, 5000};
 
+//   $4 contact  $5 modules
+constexpr Statement of_contact_statement{
+    "portal_item_of_contact",
+    PORTAL_PAGE(R"(
+        SELECT *
+          FROM portal.portal_items
+         WHERE workspace_id = $3::uuid AND contact_id = $4::bigint AND deleted_at IS NULL
+           AND module = ANY ($5::text[]))",
+                "created_at DESC, id DESC", ITEM_COLUMNS("r")),
+    io::Lane::main, io::Retry::read, 5000};
+
+//   $4 company  $5 modules
+constexpr Statement of_company_statement{
+    "portal_item_of_company",
+    PORTAL_PAGE(R"(
+        SELECT *
+          FROM portal.portal_items
+         WHERE workspace_id = $3::uuid AND company_id = $4::bigint AND deleted_at IS NULL
+           AND module = ANY ($5::text[])
+        UNION ALL
+        SELECT i.*
+          FROM portal.contacts c
+          JOIN portal.portal_items i ON i.workspace_id = c.workspace_id AND i.contact_id = c.id
+         WHERE c.workspace_id = $3 AND c.company_id = $4 AND c.deleted_at IS NULL
+           AND i.deleted_at IS NULL AND i.module = ANY ($5))",
+                "created_at DESC, id DESC", ITEM_COLUMNS("r")),
+    io::Lane::main, io::Retry::read, 5000};
+
 constexpr std::size_t max_text = 256;
 constexpr std::size_t max_status = 64;
 constexpr const char* one_addressee = "Exactly one of contact_id and company_id is expected.";
@@ -260,6 +288,16 @@ io::Task<Page> list_portal_items(io::Postgres& db, std::string workspace_id,
                           filter.company_id, filter.module, filter.status, filter.external_id,
                           filter.query, request.key(0), request.key(1), request.key(2));
     io::Rows rows = co_await db.query(list_statement, std::move(parameters));
+    co_return page_of(rows, request, portal_item_json);
+}
+
+io::Task<Page> list_addressee_items(io::Postgres& db, std::string workspace_id, bool company,
+                                    std::int64_t addressee_id, std::vector<std::string> modules,
+                                    PageRequest request) {
+    Parameters parameters(request.per_page(), request.offset(), workspace_id, addressee_id,
+                          modules);
+    const Statement& statement = company ? of_company_statement : of_contact_statement;
+    io::Rows rows = co_await db.query(statement, std::move(parameters));
     co_return page_of(rows, request, portal_item_json);
 }
 

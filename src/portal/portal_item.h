@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "portal/numbered_row.h"
 #include "portal/page.h"
@@ -45,5 +46,9 @@ io::Task<void> delete_portal_item(io::Postgres& db, std::string workspace_id, st
 // Sorted by id, created_at, due_at, title, status, amount_cents (default id).
 io::Task<Page> list_portal_items(io::Postgres& db, std::string workspace_id,
                                  PortalItemFilter filter, PageRequest request);
+// What a contact sees: its own; a company: its own and its contacts'. Newest first.
+io::Task<Page> list_addressee_items(io::Postgres& db, std::string workspace_id, bool company,
+                                    std::int64_t addressee_id, std::vector<std::string> modules,
+                                    PageRequest request);
 
 }  // namespace portal

@@ -35,6 +35,7 @@ my %body = (
     "POST $portal/customer-session/authenticate" => sub { my ($v) = @_; ({ code => 'AAAAAA', challenge_id => $v->{uuid} },
         { selection_token => $v->{external}, customer_id => $v->{uuid} }) },
     "POST $portal/customer-session/exchange" => sub { ({ token => $_[0]{external} }) },
+    "POST $client/me/exchange" => sub { ({ token => $_[0]{external} }) },
     "PATCH $portal/customers/me" => sub { ({ billing_name => 'x' }) },
     "POST $portal/members" => sub { ({ email => $_[0]{email} }) },
     "PATCH $portal/members/{id}" => sub { ({ role => 'member' }) },
@@ -68,7 +69,7 @@ my %public = map { $_ => 1 } "GET $portal/workspaces/{slug}";
 # What ends the session that asks: its second call is another's.
 my %final = map { $_ => 1 } "POST $portal/customer-session/logout";
 # What lets nobody in without a proof of another kind.
-my %proof = map { $_ => 1 } "POST $portal/customer-session/authenticate", "POST $portal/customer-session/exchange";
+my %proof = map { $_ => 1 } "POST $portal/customer-session/authenticate", "POST $portal/customer-session/exchange", "POST $client/me/exchange";
 
 # ---- two workspaces with like data, and one more for customers' sessions
 
