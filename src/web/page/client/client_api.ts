@@ -1,0 +1,51 @@
+// The client portal's API as its page uses it.
+import { query, request } from '../api';
+import type { Item, Page, SharedFile } from '../api_types';
+import type { Branding } from './branding';
+
+const api = '/api/v1/client-portal/me';
+
+export interface Config extends Branding {
+    portal_name: string;
+    portal_logo: string | null;
+    welcome_message: string;
+    enabled_modules: string[];
+    allow_file_sharing: boolean;
+    show_activity_feed: boolean;
+}
+
+export interface Me {
+    addressee: { type: 'contact' | 'company'; id: number; name: string };
+    workspace: { name: string; slug: string };
+    config: Config;
+    expires_at: string;
+}
+
+export interface Activity {
+    id: number | string;
+    type: string;
+    timestamp: string;
+    data: Record<string, unknown>;
+}
+
+export async function getMe(token?: string): Promise<Me> {
+    const headers: Record<string, string> = token ? { Authorization: `Bearer ${token}` } : {};
+    const { data } = await request<{ data: Me }>(api, { anonymous: true, headers });
+    return data;
+}
+
+export function openToken(token: string, code?: string): Promise<void> {
+    return request(`${api}/exchange`, { method: 'POST', anonymous: true, body: { token, ...(code ? { code } : {}) } });
+}
+
+export function listItems(module: string, page: number, signal: AbortSignal): Promise<Page<Item>> {
+    return request(`${api}/items${query({ module, page })}`, { signal });
+}
+
+export function listFiles(page: number, signal: AbortSignal): Promise<Page<SharedFile>> {
+    return request(`${api}/files${query({ page })}`, { signal });
+}
+
+export function listActivity(page: number, signal: AbortSignal): Promise<Page<Activity>> {
+    return request(`${api}/activity${query({ page })}`, { signal });
+}

@@ -1,0 +1,147 @@
+// The client portal from its link to its end: the token becomes a session of this browser's, and then it is shown.
+import { useEffect, useState } from 'preact/hooks';
+
+import { bearer, Failure, onEnded } from '../api';
+import { cleanCode, CodeSlots, slots } from '../sign_in/code_slots';
+import { startLive, type Live } from '../live/live';
+import { Button } from '../parts/button';
+import { Gate } from '../parts/gate';
+import { Notice } from '../parts/notice';
+import { Failed, Loading } from '../parts/states';
+import { shell } from '../shell';
+import { t } from '../words';
+import { brand } from './branding';
+import { getMe, openToken, type Me } from './client_api';
+import { ClientPortal } from './client_portal';
+
+type State =
+    | { step: 'opening' }
+    | { step: 'question'; current: Me }
+    | { step: 'code'; wrong: boolean }
+    | { step: 'in'; me: Me }
+    | { step: 'ended'; missing: boolean }
+    | { step: 'failed'; failure: Failure };
+
+// As the cookie says; undefined: nobody.
+async function current(): Promise<Me | undefined> {
+    try {
+        return await getMe();
+    } catch (error) {
+        if (error instanceof Failure && error.status === 401) {
+            return undefined;
+        }
+        throw error;
+    }
+}
+
+function samePerson(one: Me, other: Me): boolean {
+    return one.addressee.type === other.addressee.type && one.addressee.id === other.addressee.id;
+}
+
+export function ClientApp({ token }: { token: string }) {
+    const [state, set] = useState<State>({ step: 'opening' });
+
+    async function open(replace: boolean, code?: string) {
+        set((old) => (old.step === 'code' ? old : { step: 'opening' }));
+        try {
+            const before = shell.session ? await current() : undefined;
+            if (!token) {
+                set(before ? { step: 'in', me: before } : { step: 'ended', missing: true });
+                return;
+            }
+            const owner = await getMe(token);
+            if (before && !samePerson(before, owner) && !replace) {
+                set({ step: 'question', current: before });
+                return;
+            }
+            await openToken(token, code);
+            if (!navigator.cookieEnabled) {
+                bearer.set(token);
+            }
+            set({ step: 'in', me: await getMe() });
+        } catch (error) {
+            const failure = error as Failure;
+            if (failure.status === 401 || failure.status === 404 || failure.status === 410) {
+                set({ step: 'ended', missing: false });
+            } else if (failure.status === 403) {
+                set({ step: 'code', wrong: code !== undefined });
+            } else {
+                set({ step: 'failed', failure });
+            }
+        }
+    }
+    useEffect(() => {
+        onEnded(() => set({ step: 'ended', missing: false }));
+        void open(false);
+    }, []);
+
+    const inside = state.step === 'in' ? state.me : undefined;
+    useEffect(() => {
+        if (!inside) {
+            return undefined;
+        }
+        const live: Live = startLive('/api/v1/client-portal/me/stream',
+            `portal-client-${shell.base}-${inside.workspace.slug}-${inside.addressee.type}${inside.addressee.id}`,
+            { over: () => set({ step: 'ended', missing: false }), person: () => undefined });
+        return () => live.close();
+    }, [inside?.workspace.slug, inside?.addressee.id]);
+    useEffect(() => {
+        if (inside) {
+            brand(inside.config);
+        }
+    }, [inside]);
+
+    switch (state.step) {
+        case 'in':
+            return <ClientPortal me={state.me} onMe={(me) => set({ step: 'in', me })} />;
+        case 'question':
+            return (
+                <Gate title={t('link.replace_title')} step="question">
+                    <Notice kind="info">{t('link.replace_lead', { current: state.current.addressee.name })}</Notice>
+                    <div class="actions stacked">
+                        <Button look="primary" onClick={() => void open(true)}>{t('link.replace')}</Button>
+                        <Button onClick={() => set({ step: 'in', me: state.current })}>
+                            {t('link.keep', { current: state.current.addressee.name })}
+                        </Button>
+                    </div>
+                </Gate>
+            );
+        case 'code':
+            return <DeviceCode wrong={state.wrong} onCode={(code) => void open(true, code)} />;
+        case 'ended':
+            return (
+                <Gate title={t(state.missing ? 'link.missing_title' : 'link.expired_title')} step="ended">
+                    <p class="lead">
+                        {t(state.missing ? 'link.missing' : 'link.contact_expired',
+                            { name: shell.name || t('sign_in.some_workspace') })}
+                    </p>
+                </Gate>
+            );
+        case 'failed':
+            return (
+                <Gate title={t('client.title')} step="failed">
+                    <Failed failure={state.failure} again={() => void open(false)} />
+                </Gate>
+            );
+        default:
+            return <Gate title={t('link.title')}><p class="lead">{t('link.opening')}</p><Loading rows={2} /></Gate>;
+    }
+}
+
+// A device that the tenant wants to see proven by a mailed code.
+function DeviceCode({ wrong, onCode }: { wrong: boolean; onCode(code: string): void }) {
+    const [code, setCode] = useState('');
+    const [input] = useState<{ current: HTMLInputElement | null }>({ current: null });
+    const done = (typed: string) => { if (typed.length === slots) { onCode(typed); } };
+    return (
+        <Gate title={t('client.code_title')} step="code">
+            <p class="lead" id="code-lead">{t('client.code_lead')}</p>
+            <form class="form" noValidate onSubmit={(event) => { event.preventDefault(); done(code); }}>
+                {wrong && <Notice kind="bad">{t('sign_in.wrong_code')}</Notice>}
+                <CodeSlots value={code} invalid={wrong} describedBy="code-lead" input={input}
+                    onValue={(typed) => { setCode(cleanCode(typed)); done(cleanCode(typed)); }} />
+                <Button look="primary" type="submit" class="wide">{t('link.open')}</Button>
+            </form>
+        </Gate>
+    );
+}

@@ -1,0 +1,74 @@
+// What a contact or a company sees: a tab for each module its tenant has switched on, shared files, what happened.
+import { useEffect } from 'preact/hooks';
+
+import { onEvent, onRefresh } from '../live/live';
+import { Frame, type Tab } from '../parts/frame';
+import { Heading } from '../parts/heading';
+import type { IconName } from '../parts/icon';
+import { Empty } from '../parts/states';
+import { useRoute } from '../route';
+import { known, t } from '../words';
+import { Activities } from './activities';
+import { getMe, type Me } from './client_api';
+import { Items } from './items';
+import { LinkedFiles } from './linked_files';
+
+const icons: Record<string, IconName> = {
+    invoices: 'billing', proposals: 'contract', contracts: 'contract', tasks: 'task', projects: 'project',
+    tickets: 'ticket', files: 'file',
+};
+
+export function moduleName(module: string): string {
+    return known(`client.module.${module}`) ?? module;
+}
+
+export function ClientPortal({ me, onMe }: { me: Me; onMe(me: Me): void }) {
+    const { path: [wanted = ''] } = useRoute();
+    const { config, addressee, workspace } = me;
+
+    // the tenant may change its portal while it is looked at
+    useEffect(() => {
+        const read = () => void getMe().then(onMe, () => undefined);
+        const ends = [
+            onEvent((event) => { if (event.type === 'client_portal.config_updated') { read(); } }),
+            onRefresh(read),
+        ];
+        return () => ends.forEach((end) => end());
+    }, []);
+
+    const tabs: Tab[] = config.enabled_modules.map((module) => (
+        { path: module, label: moduleName(module), icon: icons[module] ?? 'file' }));
+    if (config.allow_file_sharing) {
+        tabs.push({ path: 'shared', label: t('client.shared'), icon: 'link' });
+    }
+    if (config.show_activity_feed) {
+        tabs.push({ path: 'activity', label: t('client.activity'), icon: 'activity' });
+    }
+    const current = tabs.find(({ path }) => path === wanted)?.path ?? tabs[0]?.path ?? '';
+
+    function show() {
+        switch (current) {
+            case '': return (
+                <>
+                    <Heading title={config.portal_name} />
+                    <Empty icon="info" title={t('client.nothing_title')}><p>{t('client.nothing', { name: workspace.name })}</p></Empty>
+                </>
+            );
+            case 'shared': return <LinkedFiles />;
+            case 'activity': return <Activities />;
+            default: return <Items key={current} module={current} tenant={workspace.name} />;
+        }
+    }
+    return (
+        <Frame tabs={tabs} current={current} name={config.portal_name} picture={config.portal_logo}
+            account={<span class="who"><span class="unseen">{t('nav.signed_in_as', { name: '' })}</span>{addressee.name}</span>}>
+            {config.welcome_message && (
+                <section class="band" aria-label={config.portal_name}>
+                    <p class="band-for">{t('client.for', { name: addressee.name })}</p>
+                    <p class="band-welcome">{config.welcome_message}</p>
+                </section>
+            )}
+            {show()}
+        </Frame>
+    );
+}

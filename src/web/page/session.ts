@@ -1,0 +1,148 @@
+// Who is signed in here, how it began and why it ended. Another tab's signing in or out is this one's too.
+import { bearer, Failure, onEnded, request } from './api';
+import type { User } from './api_types';
+import { announce } from './announce';
+import { forgetDrafts, hasDrafts, keepDraftsOf } from './drafts';
+import { startLive, type Live } from './live/live';
+import { shell } from './shell';
+import { Store } from './store';
+import { t, type Words } from './words';
+
+const api = '/api/customer-portal/customer-session';
+
+export type Session =
+    | { state: 'starting' }
+    | { state: 'failed'; failure: Failure }
+    | { state: 'out'; why?: Words; email?: string; drafts?: boolean }
+    | { state: 'in'; user: User; back: string | null };
+
+export const session = new Store<Session>({ state: 'starting' });
+
+let live: Live | undefined;
+
+function person(user: User): string {
+    return `${user.customer_id}/${user.member_id ?? ''}`;
+}
+
+export function nameOf(user: User): string {
+    return user.name ?? user.email;
+}
+
+// As a cookie says; undefined: nobody.
+async function whoIs(token?: string): Promise<User | undefined> {
+    try {
+        const headers: Record<string, string> = token ? { Authorization: `Bearer ${token}` } : {};
+        return await request<User>(`${api}/user`, { anonymous: true, headers });
+    } catch (error) {
+        if (error instanceof Failure && error.status === 401) {
+            return undefined;
+        }
+        throw error;
+    }
+}
+
+async function enter(user: User) {
+    keepDraftsOf(person(user));
+    const { return_url } = await request<{ return_url: string | null }>(`${api}/introspect`);
+    session.set({ state: 'in', user, back: return_url });
+    if (!live) {
+        live = startLive('/api/customer-portal/customers/stream', `portal-${shell.base}-${shell.workspace?.slug}`, {
+            over: (reason) => end(reason === 'revoked' ? 'ended.revoked' : 'ended.expired'),
+            person: (now) => void otherTab(now),
+        });
+    }
+    return live;
+}
+
+// Another tab is somebody else now, or nobody.
+async function otherTab(now: string) {
+    const { value } = session;
+    if (value.state !== 'in' || person(value.user) === now) {
+        return;
+    }
+    if (now === '') {
+        forgetDrafts();
+        end('ended.other_tab');
+    } else {
+        live?.close();
+        live = undefined;
+        await start();
+    }
+}
+
+export function end(why: Words) {
+    const { value } = session;
+    if (value.state !== 'in') {
+        return;
+    }
+    live?.close();
+    live = undefined;
+    bearer.set('');
+    session.set({ state: 'out', why, email: value.user.email, drafts: hasDrafts() });
+}
+onEnded(() => end('ended.expired'));
+
+// Looks whether there is a session; without one it is time to sign in, `why` says why.
+export async function start(why?: Words): Promise<void> {
+    try {
+        const user = shell.session ? await whoIs() : undefined;
+        if (user) {
+            await enter(user);
+        } else {
+            session.set({ state: 'out', ...(why ? { why } : {}) });
+        }
+    } catch (error) {
+        session.set({ state: 'failed', failure: error as Failure });
+    }
+}
+
+// After a code or a link has made a session.
+export async function signedIn(token?: string): Promise<void> {
+    let user = token ? undefined : await whoIs();
+    if (!user && token) {
+        bearer.set(token);  // a frame whose browser keeps no cookies of ours
+        user = await whoIs();
+    }
+    if (!user) {
+        throw new Failure(401, {}, 0, '');
+    }
+    const now = await enter(user);
+    now.told(person(user));
+    announce(t('sign_in.done'));
+}
+
+export async function signOut(): Promise<void> {
+    const telling = live;
+    live = undefined;
+    await request(`${api}/logout`, { method: 'POST', anonymous: true }).catch((error: Failure) => {
+        if (error.status !== 401) {  // one that has just ended is as good
+            live = telling;
+            throw error;
+        }
+    });
+    telling?.told('');
+    telling?.close();
+    bearer.set('');
+    forgetDrafts();
+    session.set({ state: 'out', why: 'ended.signed_out' });
+}
+
+// A link's token, and whose it is. `replaces`: somebody else is signed in here.
+export type Link =
+    | { state: 'opened' }
+    | { state: 'ended' }
+    | { state: 'replaces'; current: string };
+
+export async function openLink(token: string, replace: boolean): Promise<Link> {
+    const owner = await whoIs(token);
+    if (!owner) {
+        return { state: 'ended' };
+    }
+    const current = shell.session && !replace ? await whoIs() : undefined;
+    if (current && person(current) !== person(owner)) {
+        return { state: 'replaces', current: nameOf(current) };
+    }
+    await request(`${api}/exchange`, { method: 'POST', body: { token }, anonymous: true });
+    await signedIn(navigator.cookieEnabled ? undefined : token);
+    return { state: 'opened' };
+}

@@ -1,0 +1,44 @@
+// What the server has put into the page for the script: a block of JSON, which no browser runs.
+import type { Language } from './words';
+
+export interface Shell {
+    page: 'portal' | 'client-portal';
+    base: string;  // what stands before /api in an address: '' or '/prefix'
+    language: Language;
+    workspace: { id: string; name: string; slug: string; avatar_url: string | null; share_url: string | null } | null;
+    session: boolean;  // a cookie of a session came with the request
+    email: string;
+}
+
+const given = JSON.parse(document.getElementById('portal-data')?.textContent ?? '{}') as Shell;
+
+export const shell = {
+    ...given,
+    name: given.workspace?.name ?? '',
+    picture: given.workspace?.avatar_url ?? null,
+};
+
+// A link's token, taken out of the address bar at once: it belongs in no history, bookmark or screen shot.
+export function takeToken(): string {
+    const address = new URL(location.href);
+    let token = '';
+    const link = /^(.*\/client-portal)\/([^/]+)\/?$/.exec(address.pathname);
+    if (link) {
+        [, address.pathname = '', token = ''] = link;
+    }
+    for (const name of ['customer_session_token', 'member_session_token']) {
+        token ||= address.searchParams.get(name) ?? '';
+        address.searchParams.delete(name);
+    }
+    if (token) {
+        history.replaceState(null, '', address);
+    }
+    return token;
+}
+
+const year = 365 * 86400;
+
+// The server's pages are in this language from now on, too.
+export function rememberLanguage(language: Language) {
+    document.cookie = `portal_language=${language}; Path=${shell.base || '/'}; Max-Age=${year}; SameSite=Lax`;
+}
