@@ -14,6 +14,7 @@ const given = JSON.parse(document.getElementById('portal-data')?.textContent ?? 
 
 export const shell = {
     ...given,
+    email: given.email || (new URL(location.href).searchParams.get('email') ?? ''),
     name: given.workspace?.name ?? '',
     picture: given.workspace?.avatar_url ?? null,
 };
@@ -31,9 +32,19 @@ export function takeToken(): string {
         address.searchParams.delete(name);
     }
     if (token) {
+        address.searchParams.delete('email');
         history.replaceState(null, '', address);
     }
     return token;
+}
+
+// A client portal's address tells no more than whose it is: a reload comes back to it.
+export function stay(workspace: { id: string; name: string; slug: string }) {
+    shell.workspace ??= { ...workspace, avatar_url: null, share_url: null };
+    shell.name ||= workspace.name;
+    const address = new URL(location.href);
+    address.searchParams.set('workspace', workspace.slug);
+    history.replaceState(null, '', address);
 }
 
 const year = 365 * 86400;

@@ -16,7 +16,7 @@ export interface Config extends Branding {
 
 export interface Me {
     addressee: { type: 'contact' | 'company'; id: number; name: string };
-    workspace: { name: string; slug: string };
+    workspace: { id: string; name: string; slug: string };
     config: Config;
     expires_at: string;
 }

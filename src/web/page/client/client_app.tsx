@@ -8,7 +8,7 @@ import { Button } from '../parts/button';
 import { Gate } from '../parts/gate';
 import { Notice } from '../parts/notice';
 import { Failed, Loading } from '../parts/states';
-import { shell } from '../shell';
+import { shell, stay } from '../shell';
 import { t } from '../words';
 import { brand } from './branding';
 import { getMe, openToken, type Me } from './client_api';
@@ -54,6 +54,7 @@ export function ClientApp({ token }: { token: string }) {
                 set({ step: 'question', current: before });
                 return;
             }
+            stay(owner.workspace);
             await openToken(token, code);
             if (!navigator.cookieEnabled) {
                 bearer.set(token);

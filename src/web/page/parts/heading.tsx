@@ -1,10 +1,14 @@
-// A screen's title. Whoever comes here by a link or a step finds the focus on it; who has just opened the page does not.
+// A screen's title. Whoever comes here by a link or a step finds the focus on it; who has not done anything on
+// the page yet does not.
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 
 import { shell } from '../shell';
 
-let first = true;
+let acted = false;
+for (const kind of ['pointerdown', 'keydown']) {
+    addEventListener(kind, () => { acted = true; }, { once: true, capture: true });
+}
 
 export function Heading({ title, children }: { title: string; children?: ComponentChildren }) {
     const heading = useRef<HTMLHeadingElement>(null);
@@ -12,11 +16,10 @@ export function Heading({ title, children }: { title: string; children?: Compone
         document.title = shell.workspace ? `${title} · ${shell.name}` : title;
     }, [title]);
     useEffect(() => {
-        if (!first) {
+        if (acted) {
             heading.current?.focus({ preventScroll: true });
             scrollTo(0, 0);
         }
-        first = false;
     }, []);
     return (
         <header class="heading">

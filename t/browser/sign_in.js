@@ -1,0 +1,80 @@
+import { ask, data, finish, is, look, newContext, ok, step } from './lib/page.js';
+
+const page = await (await newContext({ expected: [401, 409, 422] })).newPage();
+const code = page.getByLabel('Code of six characters');
+const heading = (name) => page.getByRole('heading', { name, level: 1 });
+const start = `${data.url}/${data.slug}/portal`;
+
+await step('an address that is none is told beside its field', async () => {
+    await page.goto(start);
+    await page.getByLabel('E-mail address').fill('mike');
+    await look(page, 'sign-in');
+    await page.getByRole('button', { name: 'Send the code' }).click();
+    await page.getByText('does not look like an e-mail').waitFor();
+    is(await page.getByLabel('E-mail address').getAttribute('aria-invalid'), 'true', 'the field says that it is wrong');
+});
+
+let right;
+await step('the code is asked for, and the focus is where it goes', async () => {
+    await page.getByLabel('E-mail address').fill(' mike@example.com ');
+    await page.keyboard.press('Enter');
+    await heading('Check your mail').waitFor();
+    right = await ask('code', 'mike@example.com', 1);
+    is(await page.evaluate(() => document.activeElement.getAttribute('autocomplete')), 'one-time-code', 'the browser may fill it in');
+    await look(page, 'code');
+});
+
+await step('back leads to the address, forward and a reload to the code', async () => {
+    await page.goBack();
+    await heading(/Sign in to Acme/).waitFor();
+    is(await page.getByLabel('E-mail address').inputValue(), 'mike@example.com', 'the address is still there');
+    await page.goForward();
+    await heading('Check your mail').waitFor();
+    await page.reload();
+    await heading('Check your mail').waitFor();
+    ok(await page.getByText('mike@example.com').first().isVisible(), 'whose code it is stands there after a reload');
+});
+
+await step('a wrong code says so and can be typed again', async () => {
+    await code.fill(right === 'AAAAAA' ? 'BBBBBB' : 'AAAAAA');
+    await page.getByRole('alert').filter({ hasText: 'not right' }).waitFor();
+    is(await code.inputValue(), '', 'the slots are empty again');
+    await look(page, 'code-wrong');
+    await page.getByText('No mail?').click();
+    await page.getByText('spam folder').waitFor();
+    is(await page.getByRole('button', { name: /Send it again in/ }).getAttribute('aria-disabled'), 'true', 'it can be sent again only later');
+});
+
+await step('a right code pasted in lower case with blanks signs in', async () => {
+    await code.focus();
+    await page.evaluate((text) => {
+        const pasted = new DataTransfer();
+        pasted.setData('text/plain', text);
+        document.activeElement.dispatchEvent(new ClipboardEvent('paste', { clipboardData: pasted, bubbles: true }));
+        document.execCommand('insertText', false, text);
+    }, ` ${right.slice(0, 3)} ${right.slice(3)} `.toLowerCase());
+    await heading('Files').waitFor();
+    await page.getByText('Mike Smith').waitFor();
+});
+
+await step('a reload stays signed in, signing out says so', async () => {
+    await page.reload();
+    await heading('Files').waitFor();
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByText('You are signed out.').waitFor();
+    await page.reload();
+    await heading(/Sign in to Acme/).waitFor();
+});
+
+await step('an address of two accounts chooses one of them after the code', async () => {
+    await page.getByLabel('E-mail address').fill('two@example.com');
+    await page.keyboard.press('Enter');
+    await code.fill(await ask('code', 'two@example.com', 1));
+    await heading('Which account?').waitFor();
+    await look(page, 'choice');
+    await page.getByRole('button', { name: 'Second Account' }).click();
+    await heading('Files').waitFor();
+    await page.getByText('Tom of Second Account').waitFor();
+});
+
+await finish();
