@@ -2,7 +2,8 @@
 
 type Rgb = [number, number, number];
 
-const enough = 4.5;
+export const enough = 4.5;
+const nearly = 3;
 
 function parse(hex: string): Rgb {
     const value = parseInt(hex.slice(1), 16);
@@ -35,9 +36,17 @@ export function blend(colour: string, other: string, share: number): string {
     return hex(mixed(parse(colour), parse(other), share));
 }
 
-// Black or white, whichever is easier to read on `ground`; one of them always has 4.5.
-export function inkOn(ground: string): string {
-    return contrast(ground, '#ffffff') >= contrast(ground, '#000000') ? '#ffffff' : '#000000';
+// `colour` as a ground for text, and the ink on it. White is preferred: where it nearly can be read, the ground is
+// darkened until it can; else the ink is black, which then has more than 4.5.
+export function ground(colour: string): { ground: string; ink: string } {
+    if (contrast(colour, '#ffffff') < nearly) {
+        return { ground: colour, ink: '#000000' };
+    }
+    let share = 0;
+    while (contrast(blend(colour, '#000000', share), '#ffffff') < enough) {
+        share += 0.02;
+    }
+    return { ground: blend(colour, '#000000', share), ink: '#ffffff' };
 }
 
 // `colour`, or the nearest to it that can be read on all of these grounds, darker or lighter as they ask for.

@@ -42,6 +42,7 @@ async function whoIs(token?: string): Promise<User | undefined> {
 }
 
 async function enter(user: User) {
+    shell.session = true;
     keepDraftsOf(person(user));
     const { return_url } = await request<{ return_url: string | null }>(`${api}/introspect`);
     session.set({ state: 'in', user, back: return_url });

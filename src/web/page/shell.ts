@@ -1,4 +1,5 @@
 // What the server has put into the page for the script: a block of JSON, which no browser runs.
+import type { Branding } from './client/branding';
 import type { Language } from './words';
 
 export interface Shell {
@@ -8,6 +9,7 @@ export interface Shell {
     workspace: { id: string; name: string; slug: string; avatar_url: string | null; share_url: string | null } | null;
     session: boolean;  // a cookie of a session came with the request
     email: string;
+    branding: (Branding & { portal_name: string; portal_logo: string | null }) | null;  // of a client portal
 }
 
 const given = JSON.parse(document.getElementById('portal-data')?.textContent ?? '{}') as Shell;
@@ -15,8 +17,8 @@ const given = JSON.parse(document.getElementById('portal-data')?.textContent ?? 
 export const shell = {
     ...given,
     email: given.email || (new URL(location.href).searchParams.get('email') ?? ''),
-    name: given.workspace?.name ?? '',
-    picture: given.workspace?.avatar_url ?? null,
+    name: given.branding?.portal_name ?? given.workspace?.name ?? '',
+    picture: given.branding ? given.branding.portal_logo : given.workspace?.avatar_url ?? null,
 };
 
 // A link's token, taken out of the address bar at once: it belongs in no history, bookmark or screen shot.

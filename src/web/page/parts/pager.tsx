@@ -1,8 +1,17 @@
+import { useEffect, useRef } from 'preact/hooks';
+
 import { t } from '../words';
 import { Icon } from './icon';
 
 // Links to the pages of a list; nothing where there is only one.
 export function Pager({ page, pages, to }: { page: number; pages: number; to(page: number): string }) {
+    const before = useRef(page);
+    useEffect(() => {
+        if (page !== before.current) {
+            before.current = page;
+            scrollTo(0, 0);
+        }
+    }, [page]);
     if (pages < 2 && page < 2) {
         return null;
     }
