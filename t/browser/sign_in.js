@@ -12,6 +12,7 @@ await step('an address that is none is told beside its field', async () => {
     await page.getByRole('button', { name: 'Send the code' }).click();
     await page.getByText('does not look like an e-mail').waitFor();
     is(await page.getByLabel('E-mail address').getAttribute('aria-invalid'), 'true', 'the field says that it is wrong');
+    is(await page.evaluate(() => document.activeElement.name), 'email', 'and has the focus');
 });
 
 let right;

@@ -9,7 +9,8 @@ export type Language = 'en' | 'de';
 
 export const languages: Record<Language, string> = { en: 'English', de: 'Deutsch' };
 
-const files: Record<Language, Record<string, string>> = { en, de };
+// every text of one language is there in the others: tsc sees to it
+const files: Record<Language, Record<Words, string>> = { en, de };
 const listeners = new Set<() => void>();
 let chosen: Language = 'en';
 
@@ -41,17 +42,17 @@ function fill(text: string, values: Values): string {
 }
 
 export function t(key: Words, values: Values = {}): string {
-    return fill(files[chosen][key] ?? en[key], values);
+    return fill(files[chosen][key], values);
 }
 
 // A text that there may be none for: of a status that a site has made up, say.
 export function known(key: string): string | undefined {
-    return files[chosen][key];
+    return (files[chosen] as Record<string, string | undefined>)[key];
 }
 
 // KEY.one, KEY.other and what else the language has.
 export function counted(key: string, count: number): string {
     const form = new Intl.PluralRules(chosen).select(count);
-    const text = files[chosen][`${key}.${form}`] ?? files[chosen][`${key}.other`] ?? '';
+    const text = known(`${key}.${form}`) ?? known(`${key}.other`) ?? '';
     return fill(text, { count: new Intl.NumberFormat(chosen).format(count) });
 }

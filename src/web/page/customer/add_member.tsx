@@ -7,6 +7,7 @@ import { useDraft } from '../drafts';
 import { Button } from '../parts/button';
 import { Input, Select } from '../parts/field';
 import { Notice } from '../parts/notice';
+import { useInvalidFocus } from '../parts/use_invalid_focus';
 import { t } from '../words';
 import { members } from './team';
 
@@ -15,6 +16,7 @@ const nobody = { email: '', name: '', role: 'member' };
 export function AddMember({ team, added }: { team: Member[]; added(): void }) {
     const draft = useDraft<typeof nobody>('member');
     const [failure, setFailure] = useState<Failure>();
+    const form = useInvalidFocus(failure);
     const [done, setDone] = useState('');
     const [busy, setBusy] = useState(false);
     const typed = draft.value ?? nobody;
@@ -47,7 +49,7 @@ export function AddMember({ team, added }: { team: Member[]; added(): void }) {
     }
 
     return (
-        <form class="card form add-member" onSubmit={add} noValidate aria-labelledby="add-member">
+        <form ref={form} class="card form add-member" onSubmit={add} noValidate aria-labelledby="add-member">
             <h2 id="add-member">{t('team.add')}</h2>
             <p class="lead">{t('team.add_lead')}</p>
             {failure && !failure.problem('email') && <Notice kind="bad">{failure.words}</Notice>}

@@ -9,6 +9,7 @@ import { Input, Select } from '../parts/field';
 import { Heading } from '../parts/heading';
 import { Notice } from '../parts/notice';
 import { Failed, Loading } from '../parts/states';
+import { useInvalidFocus } from '../parts/use_invalid_focus';
 import type { Loaded } from '../use_data';
 import { language, t } from '../words';
 import { countryList, stateList } from './places';
@@ -52,6 +53,7 @@ function BillingForm({ customer, saved }: { customer: Customer; saved(): void })
     const draft = useDraft<Typed>('billing');
     const [before] = useState(customer.modified_at);
     const [failure, setFailure] = useState<Failure>();
+    const form = useInvalidFocus(failure);
     const [busy, setBusy] = useState(false);
     const [done, setDone] = useState(false);
     const typed = draft.value ?? stored(customer);
@@ -97,7 +99,7 @@ function BillingForm({ customer, saved }: { customer: Customer; saved(): void })
     }
     const changedElsewhere = draft.value !== undefined && customer.modified_at !== before;
     return (
-        <form class="card form billing" onSubmit={save} noValidate>
+        <form ref={form} class="card form billing" onSubmit={save} noValidate>
             {draft.restored && <Notice kind="info">{t('billing.restored')}</Notice>}
             {changedElsewhere && <Notice kind="info">{t('billing.changed_elsewhere')}</Notice>}
             {failure && <Notice kind="bad">{failure.words}</Notice>}

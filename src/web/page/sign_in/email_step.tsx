@@ -5,6 +5,7 @@ import { duration } from '../format';
 import { Button } from '../parts/button';
 import { Input } from '../parts/field';
 import { Notice } from '../parts/notice';
+import { useInvalidFocus } from '../parts/use_invalid_focus';
 import { t } from '../words';
 import { requestCode, type Challenge } from './login';
 
@@ -17,6 +18,7 @@ interface Props {
 export function EmailStep({ email, onEmail, onSent }: Props) {
     const [busy, setBusy] = useState(false);
     const [failure, setFailure] = useState<Failure>();
+    const form = useInvalidFocus(failure);
     const invalid = failure?.status === 422;
 
     async function send(event: Event) {
@@ -35,7 +37,7 @@ export function EmailStep({ email, onEmail, onSent }: Props) {
     }
 
     return (
-        <form class="form" onSubmit={send} noValidate>
+        <form ref={form} class="form" onSubmit={send} noValidate>
             {failure && !invalid && (
                 <Notice kind="bad">
                     {failure.status === 429 ? t('sign_in.too_many_codes', { time: duration(failure.wait) }) : failure.words}
