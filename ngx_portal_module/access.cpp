@@ -401,7 +401,8 @@ ngx_portal_access_handler(ngx_http_request_t *r) noexcept try
     if ((plcf->kinds == 0 && plcf->limits == nullptr)
         || r != r->main
         || r->error_page
-        || r->content_handler == ngx_portal_api_handler)
+        || r->content_handler == ngx_portal_api_handler
+        || r->content_handler == ngx_portal_page_handler)
     {
         return NGX_DECLINED;
     }

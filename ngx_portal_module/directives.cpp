@@ -38,6 +38,8 @@ static char *ngx_portal_stream_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf) noexcept;
 static char *ngx_portal_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     noexcept;
+static char *ngx_portal_page(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+    noexcept;
 static char *ngx_portal_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     noexcept;
 static char *ngx_portal_workspace(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -185,6 +187,20 @@ ngx_command_t  ngx_portal_commands[] = {
       offsetof(ngx_portal_main_conf_t, logo_root),
       nullptr },
 
+    { ngx_string("portal_page_files"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_portal_main_conf_t, page_files),
+      nullptr },
+
+    { ngx_string("portal_page_overrides"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_portal_main_conf_t, page_overrides),
+      nullptr },
+
     { ngx_string("portal_rate_limit_class"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE3,
       ngx_portal_class,
@@ -202,6 +218,13 @@ ngx_command_t  ngx_portal_commands[] = {
     { ngx_string("portal_api"),
       NGX_HTTP_LOC_CONF|NGX_CONF_ANY,
       ngx_portal_api,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      nullptr },
+
+    { ngx_string("portal_page"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_portal_page,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       nullptr },
@@ -717,6 +740,23 @@ ngx_portal_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) noexcept
     }
 
     main_conf(cf)->used = 1;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_portal_page(ngx_conf_t *cf, ngx_command_t *, void *conf) noexcept
+{
+    auto  *plcf = static_cast<ngx_portal_loc_conf_t *>(conf);
+
+    if (plcf->page) {
+        return const_cast<char *>("is duplicate");
+    }
+
+    plcf->page = 1;
+    main_conf(cf)->used = 1;
+    main_conf(cf)->page_used = 1;
 
     return NGX_CONF_OK;
 }

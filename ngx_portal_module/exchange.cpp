@@ -20,7 +20,7 @@ class exchange_t final : public portal::http::Request,
 public:
     explicit exchange_t(ngx_http_request_t *r);
 
-    ngx_int_t start(ngx_portal_loc_conf_t *plcf);
+    ngx_int_t start(ngx_portal_loc_conf_t *plcf, bool page);
 
     std::optional<std::string_view> header(std::string_view name) const
         override;
@@ -117,13 +117,21 @@ status_line_of(int status) noexcept
 }
 
 
+std::string_view
+text_of(const portal::http::Response &response) noexcept
+{
+    return response.body.empty() ? response.constant
+                                 : std::string_view(response.body);
+}
+
+
 exchange_t::exchange_t(ngx_http_request_t *r)
     : r_(r), call_{*this, ngx_portal_this_worker->services}
 {
     ngx_str_t  id;
 
     method = method_of(r);
-    path = ngx_portal_view(r->uri);
+    path = ngx_portal_path(r);
     query = ngx_portal_view(r->args);
     client_address = ngx_portal_view(r->connection->addr_text);
 
@@ -138,7 +146,7 @@ exchange_t::exchange_t(ngx_http_request_t *r)
 
 
 ngx_int_t
-exchange_t::start(ngx_portal_loc_conf_t *plcf)
+exchange_t::start(ngx_portal_loc_conf_t *plcf, bool page)
 {
     auto       *worker = ngx_portal_this_worker;
     ngx_int_t   rc;
@@ -157,10 +165,15 @@ exchange_t::start(ngx_portal_loc_conf_t *plcf)
         workspace = ngx_portal_view(slug);
     }
 
-    call_.groups = plcf->groups;
+    if (page) {
+        task_ = portal::page::answer(call_, *worker->page);
 
-    task_ = portal::api::dispatch(call_, worker->authenticator,
-                                  ngx_portal_router());
+    } else {
+        call_.groups = plcf->groups;
+        task_ = portal::api::dispatch(call_, worker->authenticator,
+                                      ngx_portal_router());
+    }
+
     task_.start(this);
 
     if (task_.done()) {
@@ -274,9 +287,10 @@ exchange_t::finish() noexcept try
 ngx_int_t
 exchange_t::send(const portal::http::Response &response) noexcept
 {
-    ngx_int_t     rc;
-    ngx_buf_t    *b;
-    ngx_chain_t   out;
+    ngx_int_t         rc;
+    ngx_buf_t        *b;
+    ngx_chain_t       out;
+    std::string_view  text;
 
     /* what a client quotes of an error is found in the log */
 
@@ -303,9 +317,11 @@ exchange_t::send(const portal::http::Response &response) noexcept
 
     /* the text lives in this exchange, which lives as long as the request */
 
-    if (!response.body.empty()) {
-        b->pos = ngx_portal_str(response.body).data;
-        b->last = b->pos + response.body.size();
+    text = text_of(response);
+
+    if (!text.empty()) {
+        b->pos = ngx_portal_str(text).data;
+        b->last = b->pos + text.size();
         b->memory = 1;
     }
 
@@ -362,15 +378,17 @@ exchange_t::send_headers(const portal::http::Response &response) noexcept
         { ngx_string("Referrer-Policy"), ngx_string("no-referrer") },
     };
 
-    bool  caching = false;   /* the route says it itself */
+    bool              caching = false;   /* the route says it itself */
+    ngx_list_part_t  *last;
 
     r_->headers_out.status = response.status;
     r_->headers_out.status_line = status_line_of(response.status);
     r_->headers_out.content_length_n = response.stream
-                                           ? -1 : (off_t) response.body.size();
+                                           ? -1
+                                           : (off_t) text_of(response).size();
     r_->disable_not_modified = 1;   /* the route has looked at that itself */
 
-    if (!response.body.empty() || response.stream) {
+    if (!text_of(response).empty() || response.stream) {
         r_->headers_out.content_type = ngx_portal_str(response.content_type);
         r_->headers_out.content_type_len = response.content_type.size();
 
@@ -403,6 +421,15 @@ exchange_t::send_headers(const portal::http::Response &response) noexcept
         }
 
         caching = caching || each.name == "Cache-Control";
+
+        if (each.name == "Content-Encoding") {
+
+            /* so that no filter compresses it again */
+
+            last = r_->headers_out.headers.last;
+            r_->headers_out.content_encoding =
+                &static_cast<ngx_table_elt_t *>(last->elts)[last->nelts - 1];
+        }
     }
 
     if (!caching
@@ -654,8 +681,8 @@ exchange_t::cleanup(void *data) noexcept
 }
 
 
-ngx_int_t
-ngx_portal_api_handler(ngx_http_request_t *r) noexcept try
+static ngx_int_t
+ngx_portal_begin(ngx_http_request_t *r, bool page) noexcept try
 {
     void                   *memory;
     exchange_t             *exchange;
@@ -691,12 +718,45 @@ ngx_portal_api_handler(ngx_http_request_t *r) noexcept try
     cln->data = exchange;
     ctx->exchange = exchange;
 
-    return exchange->start(plcf);
+    return exchange->start(plcf, page);
 
 } catch (const std::exception &error) {
     ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                   "portal: request could not be started: %s", error.what());
     return NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+ngx_int_t
+ngx_portal_api_handler(ngx_http_request_t *r) noexcept
+{
+    return ngx_portal_begin(r, false);
+}
+
+
+ngx_int_t
+ngx_portal_page_handler(ngx_http_request_t *r) noexcept
+{
+    return ngx_portal_begin(r, true);
+}
+
+
+std::string_view
+ngx_portal_path(ngx_http_request_t *r) noexcept
+{
+    std::string_view         path = ngx_portal_view(r->uri);
+    ngx_portal_main_conf_t  *pmcf;
+
+    pmcf = static_cast<ngx_portal_main_conf_t *>(
+               ngx_http_get_module_main_conf(r, ngx_portal_module));
+
+    const std::string  &base = pmcf->product->base_path;
+
+    if (path.starts_with(base) && path.substr(base.size()).starts_with('/')) {
+        path.remove_prefix(base.size());
+    }
+
+    return path;
 }
 
 

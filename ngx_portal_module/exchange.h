@@ -8,8 +8,12 @@
 #include "ngx.hpp"
 
 
-/* content handler of portal_api's routes */
+/* content handlers of portal_api's routes and of portal_page's */
 ngx_int_t ngx_portal_api_handler(ngx_http_request_t *r) noexcept;
+ngx_int_t ngx_portal_page_handler(ngx_http_request_t *r) noexcept;
+
+/* the request's path without the path of portal_base_url */
+std::string_view ngx_portal_path(ngx_http_request_t *r) noexcept;
 
 /* X-Request-ID of a request, made at its first use: 32 hex digits */
 ngx_int_t ngx_portal_request_id(ngx_http_request_t *r, ngx_str_t *id) noexcept;

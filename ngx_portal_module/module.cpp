@@ -47,8 +47,8 @@ ngx_module_t  ngx_portal_module = {
 
 
 /*
- * Gives portal_api's paths to our content handler, whatever handler the
- * location has for the others.  A path below /api/ that nobody serves is
+ * Gives the paths of portal_api and portal_page to our content handlers,
+ * whatever handler the location has for the others.  A path below /api/ that nobody serves is
  * answered by us, too, in the API's own shape.
  */
 
@@ -60,11 +60,23 @@ ngx_portal_route_handler(ngx_http_request_t *r) noexcept try
     plcf = static_cast<ngx_portal_loc_conf_t *>(
                ngx_http_get_module_loc_conf(r, ngx_portal_module));
 
+    if (plcf->groups == 0 && !plcf->page) {
+        return NGX_DECLINED;
+    }
+
+    std::string_view  path = ngx_portal_path(r);
+
+    if (plcf->page && portal::page::Address::parse(path).kind
+                      != portal::page::Address::Kind::none)
+    {
+        r->content_handler = ngx_portal_page_handler;
+        return NGX_DECLINED;
+    }
+
     if (plcf->groups == 0) {
         return NGX_DECLINED;
     }
 
-    std::string_view   path = ngx_portal_view(r->uri);
     portal::api::Match match = ngx_portal_router().find(path);
 
     if (match.any(plcf->groups)

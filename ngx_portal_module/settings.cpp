@@ -12,6 +12,8 @@ static void ngx_portal_copy_ranges(ngx_array_t *array,
     std::vector<portal::IpRange> &ranges);
 static ngx_int_t ngx_portal_read_secrets(ngx_conf_t *cf,
     ngx_portal_main_conf_t *pmcf);
+static ngx_int_t ngx_portal_read_page(ngx_conf_t *cf,
+    ngx_portal_main_conf_t *pmcf);
 static ngx_int_t ngx_portal_check_base_url(ngx_conf_t *cf, ngx_str_t *url);
 
 
@@ -33,6 +35,7 @@ ngx_portal_create_main_conf(ngx_conf_t *cf) noexcept
      *     pmcf->zone = NULL;
      *     pmcf->postgres, redis, helper, secret_file ... = { 0, NULL };
      *     pmcf->used = 0;
+     *     pmcf->page_used = 0;
      */
 
     pmcf->lookup_connections = NGX_CONF_UNSET;
@@ -115,8 +118,9 @@ ngx_portal_init_main_conf(ngx_conf_t *cf, void *conf) noexcept try
         if (each.missing) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "\"%s\" is needed in http {} where "
-                               "\"portal_api\", \"portal_auth\" or "
-                               "\"portal_rate_limit\" is used",
+                               "\"portal_api\", \"portal_page\", "
+                               "\"portal_auth\" or \"portal_rate_limit\" is "
+                               "used",
                                each.directive);
             return static_cast<char *>(NGX_CONF_ERROR);
         }
@@ -160,6 +164,7 @@ ngx_portal_init_main_conf(ngx_conf_t *cf, void *conf) noexcept try
     }
 
     settings.base_url = ngx_portal_string(pmcf->base_url);
+    product.base_path = settings.base_path();
     settings.body_limit = pmcf->body_limit;
     settings.invite_wait = (std::int64_t) pmcf->invite_wait;
     product.streams.heartbeat = (std::int64_t) pmcf->stream_heartbeat;
@@ -180,6 +185,10 @@ ngx_portal_init_main_conf(ngx_conf_t *cf, void *conf) noexcept try
                            "\"portal_frame_ancestors\" needs an https "
                            "\"portal_base_url\": browsers keep no other "
                            "cookie in a frame");
+        return static_cast<char *>(NGX_CONF_ERROR);
+    }
+
+    if (pmcf->page_used && ngx_portal_read_page(cf, pmcf) != NGX_OK) {
         return static_cast<char *>(NGX_CONF_ERROR);
     }
 
@@ -290,6 +299,41 @@ ngx_portal_read_secrets(ngx_conf_t *cf, ngx_portal_main_conf_t *pmcf)
 }
 
 
+/* all of the page is read here: a worker opens no file */
+
+static ngx_int_t
+ngx_portal_read_page(ngx_conf_t *cf, ngx_portal_main_conf_t *pmcf)
+{
+    if (pmcf->page_files.len == 0) {
+        ngx_str_set(&pmcf->page_files, "/usr/share/portal/page");
+    }
+
+    if (ngx_conf_full_name(cf->cycle, &pmcf->page_files, 0) != NGX_OK
+        || (pmcf->page_overrides.len != 0
+            && ngx_conf_full_name(cf->cycle, &pmcf->page_overrides, 0)
+               != NGX_OK))
+    {
+        return NGX_ERROR;
+    }
+
+    try {
+        pmcf->product->site = std::make_unique<portal::page::Site>(
+            ngx_portal_string(pmcf->page_files),
+            ngx_portal_string(pmcf->page_overrides),
+            pmcf->product->settings);
+
+    } catch (const std::exception &error) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"portal_page\" cannot use \"portal_page_files\" "
+                           "\"%V\" or \"portal_page_overrides\": %s",
+                           &pmcf->page_files, error.what());
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_portal_check_base_url(ngx_conf_t *cf, ngx_str_t *url)
 {
@@ -343,6 +387,7 @@ ngx_portal_create_loc_conf(ngx_conf_t *cf) noexcept
      * set by ngx_pcalloc():
      *
      *     plcf->groups = 0;
+     *     plcf->page = 0;
      *     plcf->kinds = 0;
      *     plcf->scopes = 0;
      *     plcf->auth_set = 0;
@@ -358,7 +403,7 @@ ngx_portal_create_loc_conf(ngx_conf_t *cf) noexcept
 }
 
 
-/* portal_api is of its own location only, the rest is inherited */
+/* portal_api and portal_page are of their own location, the rest is inherited */
 
 char *
 ngx_portal_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child) noexcept
@@ -395,9 +440,17 @@ ngx_portal_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child) noexcept
         return static_cast<char *>(NGX_CONF_ERROR);
     }
 
-    if (conf->groups != 0) {
+    if (conf->page && conf->workspace == nullptr && conf->any_workspace != 1)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"portal_page\" needs \"portal_workspace\": a "
+                           "slug, a variable, or \"any\"");
+        return static_cast<char *>(NGX_CONF_ERROR);
+    }
 
-        /* the limit of the API is portal_body_limit, kept by ourselves */
+    if (conf->groups != 0 || conf->page) {
+
+        /* the limit of both is portal_body_limit, kept by ourselves */
 
         clcf = static_cast<ngx_http_core_loc_conf_t *>(
                    ngx_http_conf_get_module_loc_conf(cf,

@@ -15,6 +15,7 @@
 #include "api/router.h"
 #include "io/postgres.h"
 #include "io/redis.h"
+#include "page/site.h"
 #include "portal/event_hub.h"
 #include "portal/limiter.h"
 #include "portal/secrets.h"
@@ -28,6 +29,8 @@ struct ngx_portal_product_t {
     std::unique_ptr<portal::io::RedisOptions>  redis;
     std::unique_ptr<portal::Secrets>      secrets;
     portal::Settings                      settings;
+    std::string                           base_path;  /* of the base URL */
+    std::unique_ptr<portal::page::Site>   site;       /* of portal_page */
     portal::EventStreamLimits             streams;
     std::vector<portal::Policy>           policies;   /* overrides */
     std::vector<portal::Policy>           site_policies;
@@ -56,7 +59,10 @@ struct ngx_portal_main_conf_t {
     ngx_array_t           *frame_ancestors;      /* of ngx_str_t */
     ngx_array_t           *webhook_allow;        /* of ngx_str_t */
     ngx_array_t           *webhook_http;         /* of ngx_str_t */
+    ngx_str_t              page_files;
+    ngx_str_t              page_overrides;
     ngx_flag_t             used;      /* some location needs the product */
+    ngx_flag_t             page_used;
     ngx_portal_product_t  *product;   /* destroyed with the cycle's pool */
 };
 
@@ -73,6 +79,7 @@ struct ngx_portal_limit_t {
 
 struct ngx_portal_loc_conf_t {
     portal::api::Groups         groups;       /* 0: no portal_api here */
+    ngx_uint_t                  page;         /* portal_page here */
     ngx_uint_t                  kinds;        /* bits; off: 0 */
     uint32_t                    scopes;
     ngx_uint_t                  auth_set;     /* portal_auth given here */

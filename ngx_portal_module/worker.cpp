@@ -131,6 +131,11 @@ ngx_portal_worker::ngx_portal_worker(const ngx_portal_product_t &product,
                configs, *helper, &events}
 {
     ngx_queue_init(&live);
+
+    if (product.site) {
+        page.emplace(portal::page::Server{*product.site, authenticator,
+                                          ngx_portal_router()});
+    }
 }
 
 

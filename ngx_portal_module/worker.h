@@ -11,6 +11,7 @@
 
 #include "api/router.h"
 #include "event_loop.h"
+#include "page/answer.h"
 #include "portal/authenticator.h"
 #include "portal/config_cache.h"
 #include "portal/helper_link.h"
@@ -93,6 +94,7 @@ public:
     portal::EventHub                       events;
     ngx_portal_streams                     streams;
     portal::Services                       services;
+    std::optional<portal::page::Server>    page;     /* of portal_page */
 
     /* says once that limits by address see a proxy's, not the client's */
     void look_at_address(ngx_connection_t *c) noexcept;

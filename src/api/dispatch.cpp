@@ -180,30 +180,7 @@ http::Failure unexpected(const Call& call, const char* what) {
 
 // The answer to the exception that is being handled.
 http::Response failed(const Call& call) {
-    http::Failure failure;
-    try {
-        throw;
-    } catch (const http::Failure& refused) {
-        failure = refused;
-    } catch (const http::BodyTooLarge&) {
-        failure = http::body_too_large();
-    } catch (const http::BodyAborted&) {
-        throw;
-    } catch (const io::PostgresUnavailable&) {
-        failure = http::unavailable(1);
-    } catch (const io::PostgresError& error) {
-        // 57014: cancelled by statement_timeout; 55P03: lock_timeout
-        if (error.sqlstate == "57014" || error.sqlstate == "55P03" || error.sqlstate == "25006") {
-            failure = http::unavailable(1);
-        } else {
-            failure = unexpected(call, error.what());
-        }
-    } catch (const std::exception& error) {
-        failure = unexpected(call, error.what());
-    } catch (...) {
-        failure = unexpected(call, "an unknown exception");
-    }
-    return http::render(failure, surface_of(call.request.path), call.request);
+    return http::render(current_failure(call), surface_of(call.request.path), call.request);
 }
 
 // A route's headers follow those of the steps before it. A preflight's answer has its own CORS headers.
@@ -230,6 +207,33 @@ Answer await_end(Call& call, Answer rest) {
 }
 
 }  // namespace
+
+http::Failure current_failure(const Call& call) {
+    http::Failure failure;
+    try {
+        throw;
+    } catch (const http::Failure& refused) {
+        failure = refused;
+    } catch (const http::BodyTooLarge&) {
+        failure = http::body_too_large();
+    } catch (const http::BodyAborted&) {
+        throw;
+    } catch (const io::PostgresUnavailable&) {
+        failure = http::unavailable(1);
+    } catch (const io::PostgresError& error) {
+        // 57014: cancelled by statement_timeout; 55P03: lock_timeout
+        if (error.sqlstate == "57014" || error.sqlstate == "55P03" || error.sqlstate == "25006") {
+            failure = http::unavailable(1);
+        } else {
+            failure = unexpected(call, error.what());
+        }
+    } catch (const std::exception& error) {
+        failure = unexpected(call, error.what());
+    } catch (...) {
+        failure = unexpected(call, "an unknown exception");
+    }
+    return failure;
+}
 
 io::Task<http::Response> dispatch(Call& call, Authenticator& authenticator, const Router& router) {
     http::Response response;

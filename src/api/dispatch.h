@@ -13,4 +13,7 @@ namespace portal::api {
 // with the request's id.
 io::Task<http::Response> dispatch(Call& call, Authenticator& authenticator, const Router& router);
 
+// What the exception that is being handled means to a caller; an unexpected one is logged. Rethrows http::BodyAborted.
+http::Failure current_failure(const Call& call);
+
 }  // namespace portal::api

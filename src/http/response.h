@@ -19,6 +19,7 @@ struct Header {
 struct Response {
     int status = 200;
     std::string body;                                   // empty: no Content-Type is sent
+    std::string_view constant;                          // sent where body is empty: a text that outlives all answers
     std::string_view content_type = "application/json";
     std::vector<Header> headers;
     std::unique_ptr<StreamBody> stream;                 // instead of body: goes on after the headers

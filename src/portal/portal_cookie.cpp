@@ -7,6 +7,7 @@ namespace portal {
 namespace {
 
 constexpr std::string_view challenge_name = "challenge";
+constexpr std::string_view language_name = "language";   // the page's, which remembers the choice
 constexpr std::string_view foreign_page = "This request must come from the portal's own page.";
 
 bool secure(const Settings& settings) { return settings.base_url.starts_with("https:"); }
@@ -58,7 +59,7 @@ std::optional<SessionCookie> session_cookie(const Settings& settings, std::strin
         return std::nullopt;
     }
     name.remove_prefix(prefix.size());
-    if (name == challenge_name) {
+    if (name == challenge_name || name == language_name) {
         return std::nullopt;
     }
     return SessionCookie{name, value};

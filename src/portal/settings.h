@@ -17,6 +17,13 @@ struct Settings {
     std::string portal_logo_root;               // portal_logo paths lie below it
     std::vector<std::string> frame_ancestors;   // origins that may embed the portal
     WebhookTargets webhook_targets;             // beyond public addresses and https
+
+    // The path of base_url: "" or "/prefix".
+    std::string base_path() const {
+        const std::size_t host = base_url.find("://");
+        const std::size_t path = host == base_url.npos ? host : base_url.find('/', host + 3);
+        return path == base_url.npos ? "" : base_url.substr(path);
+    }
 };
 
 }  // namespace portal

@@ -7,11 +7,11 @@ namespace portal {
 namespace {
 
 // First parts of paths that are, or may become, the product's own or the site's.
-constexpr std::array<std::string_view, 18> reserved_slugs = {
+constexpr std::array<std::string_view, 19> reserved_slugs = {
     "api",      "client-portal", "portal",   "portal-assets", "dashboard",
     "settings", "login",         "signup",   "oauth2",        "admin",
     "docs",     "download",      "share",    "file-sharing",  ".well-known",
-    "metrics",  "health",        "challenge"};  // the cookie of signing in has that name
+    "metrics",  "health",        "challenge", "language"};  // cookies have these names
 
 }  // namespace
 

@@ -31,8 +31,8 @@ subtest 'every directive has its section' => sub {
     for my $name (@directives) {
         my ($section) = $readme =~ /^### \Q$name\E\n(.*?)(?=^###? )/ms;
         ok($section, $name) or next;
-        like($section, qr/^    Syntax:  \Q$name\E .*^    Default: .*^    Context: /ms, '  syntax, default, context');
-        like($section, qr/^```nginx.*?(?:^|\{)\s*\Q$name\E .*?^```$/ms, '  an example');
+        like($section, qr/^    Syntax:  \Q$name\E[ ;].*^    Default: .*^    Context: /ms, '  syntax, default, context');
+        like($section, qr/^```nginx.*?(?:^|\{)\s*\Q$name\E[ ;].*?^```$/ms, '  an example');
     }
     is_deeply(unknown(\@directives, $readme =~ /^### (portal_\w+)$/mg), [], 'and no other');
 };
@@ -118,7 +118,7 @@ sub adapted {
 sub around {
     my ($place, $text) = @_;
     my %needed = (portal_zone => 'portal:5m', portal_postgres => '"host=/run/postgresql dbname=portal"',
-        portal_secret_file => "$dir/secret", portal_base_url => 'https://portal.example.com');
+        portal_secret_file => "$dir/secret", portal_base_url => 'https://portal.example.com', portal_page_files => "$build/page");
     my $needed = join '', map { $text =~ /^\s*$_ /m ? '' : "$_ $needed{$_};\n" } sort keys %needed;
     my $http = $place eq 'http' ? $text : '';
     my $server = $place eq 'server' ? $text : 'location / { portal_api; }';
@@ -137,6 +137,7 @@ subtest 'nginx configurations' => sub {
     my ($code, $output) = $t->run('openssl', qw(openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost),
         '-keyout', "$dir/site.key", '-out', "$dir/site.pem");
     is($code, 0, 'a certificate') or diag $output;
+    is(system('bash', "$root/src/web/build", "$build/page"), 0, 'the page is built');
     $t->write_file('portal_proxy.conf', slurp("$root/conf/portal_proxy.conf"));
     for my $block (blocks('nginx')) {
         like($block->{place}, qr/^(?:http|server)$/, "line $block->{line} says where it belongs");

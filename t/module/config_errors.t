@@ -104,12 +104,27 @@ subtest 'given twice' => sub {
         bad($name, qr/"$name" directive is duplicate/, undef, http => { $name => [($good{$name}) x 2] });
     }
     my %value = (portal_token_prefix => 'a_', portal_stale => '1s', portal_cache => '1s', portal_body_limit => '1k',
-        portal_invite_wait => '1s', portal_frame_ancestors => 'https://a.example.com', portal_login_by_address => 'on', portal_cors_credentials => 'https://a.example.com', portal_logo_root => $dir);
+        portal_invite_wait => '1s', portal_frame_ancestors => 'https://a.example.com', portal_login_by_address => 'on', portal_cors_credentials => 'https://a.example.com', portal_logo_root => $dir, portal_page_files => $dir, portal_page_overrides => $dir);
     bad($_, qr/"$_" directive is duplicate/, undef, http => { $_ => [($value{$_}) x 2] }) for sort keys %value;
     bad($_, qr/"\S+" directive is duplicate/, $_, location("location / { portal_workspace any; $_ }")) for
-        'portal_workspace any;', 'portal_auth any; portal_auth member;', 'portal_api; portal_api sessions;',
+        'portal_workspace any;', 'portal_auth any; portal_auth member;', 'portal_api; portal_api sessions;', 'portal_page; portal_page;',
         'portal_rate_limit off; portal_rate_limit off;', 'portal_rate_limit 5 1s; portal_rate_limit off;';
     bad('a limit where it is off', qr/is off here already/, 'rate_limit off;', location('location / { portal_rate_limit off; portal_rate_limit 5 1s; }'));
+};
+
+subtest 'the page' => sub {
+    mkdir "$dir/page"; mkdir "$dir/page/$_" for qw(messages assets .vite);
+    $t->write_file("page/$_->[0]", $_->[1]) for ['messages/en.json', '{}'], ['messages/de.json', '{}'], ['page.html', '<p>'],
+        ['.vite/manifest.json', '{"page/main.tsx":{"file":"assets/a.js"}}'], ['assets/a.js', ''];
+    good('its files', http => { portal_page_files => "$dir/page" }, location => 'location / { portal_page; portal_workspace any; }');
+    $t->write_file('page/page.html', '{{#open}}');
+    bad('a broken template', qr{\Q$dir/page/page.html\E: \S}, undef, http => { portal_page_files => "$dir/page" }, location => 'location / { portal_page; portal_workspace any; }');
+    $t->write_file('page/page.html', '<p>');
+    bad('no files', qr{"portal_page" cannot use "portal_page_files" "\Q$dir\E" .*\Q$dir/messages/en.json\E}, undef,
+        http => { portal_page_files => $dir }, location => 'location / { portal_page; portal_workspace any; }');
+    bad('no workspace', qr/"portal_page" needs "portal_workspace"/, undef, http => { portal_page_files => "$dir/page" }, location => 'location / { portal_page; }');
+    bad('an argument', qr/invalid number of arguments/, 'portal_page on;', location => 'location / { portal_page on; portal_workspace any; }');
+    good('files nobody needs', http => { portal_page_files => "$dir/none" });
 };
 
 subtest 'bad values' => sub {

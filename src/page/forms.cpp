@@ -1,0 +1,263 @@
+#include "page/forms.h"
+
+#include <charconv>
+
+#include "http/query.h"
+#include "portal/email.h"
+#include "portal/portal_cookie.h"
+
+namespace portal::page {
+namespace {
+
+using http::Json;
+using http::Response;
+
+constexpr std::string_view session_api = "/api/customer-portal/customer-session";
+
+// The page's own call of an API route on behalf of the browser: its cookies, its address, our JSON.
+class ApiRequest final : public http::Request {
+  public:
+    ApiRequest(const http::Request& browser, std::string path, std::string slug, const Json& body)
+        : browser_(browser), path_(std::move(path)), slug_(std::move(slug)), body_(body.dump()) {
+        method = http::Method::post;
+        this->path = path_;
+        client_address = browser.client_address;
+        request_id = browser.request_id;
+        workspace = browser.workspace;
+    }
+
+    std::optional<std::string_view> header(std::string_view name) const override {
+        if (name == "content-type") {
+            return "application/json";
+        }
+        if (name == "x-portal-cookie") {
+            return "1";
+        }
+        if (name == "x-portal-workspace" && !slug_.empty()) {
+            return slug_;
+        }
+        const bool passed_on = name == "user-agent" || name == "sec-fetch-site" || name == "origin";
+        return passed_on ? browser_.header(name) : std::nullopt;
+    }
+    std::string cookies() const override { return browser_.cookies(); }
+    io::Task<std::string> read_body(std::size_t) override { return io::Task<std::string>::ready(std::move(body_)); }
+
+  private:
+    const http::Request& browser_;
+    std::string path_, slug_, body_;
+};
+
+struct ApiAnswer {
+    Response response;
+    Json body;   // an object, empty where there was none
+};
+
+io::Task<ApiAnswer> ask_api(Visit& visit, std::string path, std::string slug, Json body) {
+    ApiRequest request(visit.call.request, std::move(path), std::move(slug), body);
+    api::Call call{request, visit.call.portal};
+    io::Task<Response> task = api::dispatch(call, visit.server.authenticator, visit.server.router);
+    ApiAnswer answer;
+    answer.response = co_await task;
+    answer.body = answer.response.body.empty() ? Json::object() : Json::parse(answer.response.body);
+    co_return answer;
+}
+
+// Cookies, limits and when to come back are the browser's, too.
+void pass_on(Visit& visit, Response& from) {
+    for (http::Header& header : from.headers) {
+        if (header.name == "Set-Cookie" || header.name == "Retry-After" || header.name.starts_with("X-RateLimit") ||
+            header.name.starts_with("RateLimit")) {
+            visit.call.extra_headers.push_back(std::move(header));
+        }
+    }
+}
+
+std::int64_t retry_after(const Response& response) {
+    std::int64_t seconds = 60;
+    for (const http::Header& header : response.headers) {
+        if (header.name == "Retry-After") {
+            std::from_chars(header.value.data(), header.value.data() + header.value.size(), seconds);
+        }
+    }
+    return seconds;
+}
+
+Response see_other(const Visit& visit, const std::string& path) {
+    Response response;
+    response.status = 303;
+    response.with("Location", visit.server.site.base() + path);
+    return response;
+}
+
+// The form again, with the reason above it.
+Response again(const Visit& visit, View view, int status, std::string notice) {
+    view.status = status;
+    view.script = false;
+    view.notice = std::move(notice);
+    return visit.server.site.render(view);
+}
+
+Json workspace_of(const std::optional<House>& house) {
+    Json body = Json::object();
+    if (house) {
+        body.set("workspace_id", house->id);
+    }
+    return body;
+}
+
+// ---- each form: `house` is the workspace of the address, where it names one
+
+io::Task<Response> request_code(Visit& visit, http::Query form, std::optional<House> house) {
+    const std::string email = form.string("email", 320).value_or("");
+    Json body = workspace_of(house);
+    body.set("email", email);
+    std::string path = std::string(session_api) + "/request";
+    ApiAnswer answer = co_await ask_api(visit, std::move(path), "", std::move(body));
+    const int status = answer.response.status;
+    const std::int64_t wait = retry_after(answer.response);
+    pass_on(visit, answer.response);
+    if (status == 202) {
+        co_return see_other(visit, portal_path(house) + "?step=code");
+    }
+    View view = email_view(visit, std::move(house));
+    view.form->value = email;
+    std::string notice = status == 422   ? visit.say("sign_in.email_invalid")
+                         : status == 429 ? visit.say("sign_in.too_many_codes", {{"time", visit.duration(wait)}})
+                                         : visit.say("error.unavailable");
+    co_return again(visit, std::move(view), status, std::move(notice));
+}
+
+Response choice_page(const Visit& visit, const Json& answer, std::optional<House> house) {
+    const bool workspaces = answer["workspaces"].is_array();
+    View view = email_view(visit, std::move(house));
+    const std::string name = view.house ? view.house->name : visit.say("sign_in.some_workspace");
+    view.heading = visit.say(workspaces ? "sign_in.choose_workspace" : "sign_in.choose_customer");
+    view.lead = workspaces ? visit.say("sign_in.choose_workspace_lead")
+                           : visit.say("sign_in.choose_customer_lead", {{"name", name}});
+    Form form;
+    form.action = portal_path(view.house) + "/authenticate";
+    form.hidden.emplace_back("selection_token", std::string(answer["selection_token"].text()));
+    const Json choices = answer[workspaces ? "workspaces" : "customers"];
+    for (std::size_t index = 0; index < choices.size(); ++index) {
+        const Json choice = choices[index];
+        std::string text(choice["name"].text());
+        form.choices.push_back({workspaces ? "workspace_id" : "customer_id", std::string(choice["id"].text()),
+                                text.empty() ? visit.say("sign_in.unnamed") : std::move(text)});
+    }
+    view.form = std::move(form);
+    return again(visit, std::move(view), 409, "");
+}
+
+io::Task<Response> authenticate(Visit& visit, http::Query form, std::optional<House> house) {
+    const std::optional<std::string> selection = form.string("selection_token");
+    Json body = selection ? Json::object() : workspace_of(house);
+    for (const char* name : {"selection_token", "workspace_id", "customer_id", "code"}) {
+        if (std::optional<std::string> value = form.string(name)) {
+            body.set(name, *value);
+        }
+    }
+    std::string path = std::string(session_api) + "/authenticate";
+    ApiAnswer answer = co_await ask_api(visit, std::move(path), "", std::move(body));
+    const int status = answer.response.status;
+    const std::int64_t wait = retry_after(answer.response);
+    pass_on(visit, answer.response);
+    if (status == 200) {
+        co_return see_other(visit, "/" + std::string(answer.body["workspace"]["slug"].text()) + "/portal");
+    }
+    if (status == 409) {
+        co_return choice_page(visit, answer.body, std::move(house));
+    }
+    std::string notice;
+    if (status == 429) {
+        notice = visit.say("sign_in.too_many_tries", {{"time", visit.duration(wait)}});
+    } else if (status >= 500) {
+        notice = visit.say("error.unavailable");
+    } else {
+        notice = visit.say(selection ? "sign_in.choice_expired" : "sign_in.wrong_code");
+    }
+    View view = selection ? email_view(visit, std::move(house)) : code_view(visit, std::move(house));
+    co_return again(visit, std::move(view), status == 422 ? 401 : status, std::move(notice));
+}
+
+io::Task<Response> exchange(Visit& visit, http::Query form, std::optional<House> house) {
+    const bool client = visit.address.kind == Address::Kind::client_portal;
+    Json body = Json::object({{"token", form.string("token", 512).value_or("")}});
+    std::string path = client ? "/api/v1/client-portal/me/exchange" : std::string(session_api) + "/exchange";
+    ApiAnswer answer = co_await ask_api(visit, std::move(path), "", std::move(body));
+    const int status = answer.response.status;
+    const std::int64_t wait = retry_after(answer.response);
+    pass_on(visit, answer.response);
+    if (status == 200 || status == 204) {
+        const std::string workspace = form.string("workspace").value_or("");
+        co_return see_other(visit, client ? "/client-portal?workspace=" + http::percent_encode(workspace)
+                                          : portal_path(house));
+    }
+    if (status == 429 || status >= 500) {
+        std::string notice =
+            status == 429 ? visit.say("error.busy", {{"time", visit.duration(wait)}}) : visit.say("error.unavailable");
+        View view = link_view(visit, std::move(house), form.string("token", 512).value_or(""));
+        co_return again(visit, std::move(view), status, std::move(notice));
+    }
+    if (client) {
+        View view = missing_link_view(visit, std::move(house), true);
+        co_return again(visit, std::move(view), 410, "");
+    }
+    View view = email_view(visit, std::move(house));
+    co_return again(visit, std::move(view), 410, visit.say("link.expired"));
+}
+
+io::Task<Response> log_out(Visit& visit, std::optional<House> house) {
+    const std::string slug = house ? house->slug : "";
+    std::string path = std::string(session_api) + "/logout";
+    ApiAnswer answer = co_await ask_api(visit, std::move(path), slug, Json::object());
+    pass_on(visit, answer.response);
+    if (answer.response.status == 401 && house) {
+        // over already: the browser is to forget it all the same
+        visit.call.extra_headers.push_back({"Set-Cookie", clear_session_cookie(visit.call.portal.settings, slug)});
+    }
+    co_return see_other(visit, portal_path(house));
+}
+
+bool is_form(const http::Request& request) {
+    const std::string type = ascii_lower(request.header("content-type").value_or(""));
+    return type.starts_with("application/x-www-form-urlencoded");
+}
+
+}  // namespace
+
+io::Task<Response> take_form(Visit& visit) {
+    api::Call& call = visit.call;
+    if (!is_own_page(call.portal.settings, call.request.header("sec-fetch-site"), call.request.header("origin")) ||
+        !is_form(call.request)) {
+        throw http::not_permitted("This form was sent from another site.");
+    }
+    std::string text = co_await call.request.read_body(call.portal.settings.body_limit);
+    http::Query form(text);
+    std::string slug(visit.address.slug.empty() ? call.request.workspace : visit.address.slug);
+    if (slug.empty() && visit.address.kind == Address::Kind::client_portal) {
+        slug = form.string("workspace").value_or("");
+    }
+    std::optional<House> house;
+    if (!slug.empty()) {
+        house = co_await find_house(call.portal, slug);
+        if (!house) {
+            throw http::path_not_found();
+        }
+    }
+    if (house && !call.request.workspace.empty() && !same_slug(house->slug, call.request.workspace)) {
+        throw http::path_not_found();
+    }
+    Response response;
+    if (visit.address.action == "request") {
+        response = co_await request_code(visit, std::move(form), std::move(house));
+    } else if (visit.address.action == "authenticate") {
+        response = co_await authenticate(visit, std::move(form), std::move(house));
+    } else if (visit.address.action == "exchange") {
+        response = co_await exchange(visit, std::move(form), std::move(house));
+    } else {
+        response = co_await log_out(visit, std::move(house));
+    }
+    co_return response;
+}
+
+}  // namespace portal::page
