@@ -56,6 +56,12 @@ subtest 'what it shows' => sub {
     like($output, qr/^  \@\S+ #[0-9A-Z]{6}$/m, 'the code that was mailed');
     like($output, qr/"token": "portal_cst_/, 'the session it opened');
     like($output, qr/"max_downloads"/, "the customer's files");
+    SKIP: {
+        skip 'no npm', 2 if system 'command -v npm >/dev/null';
+        my ($url) = $output =~ m{^  the page +(http://\S+/portal) }m;
+        ok($url, 'the page');
+        like(scalar `curl -s -m 10 $url`, qr{<div id="portal">}, 'which is served');
+    }
     like($output, qr/60 × 200\n\s*1 × 429/, 'the limit');
 };
 
