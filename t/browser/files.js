@@ -32,7 +32,7 @@ await step('sorting by downloads, filtering by status, searching', async () => {
     is((await titles())[0], 'File 1', 'the oldest is the first');
     await page.getByLabel('Status').selectOption('Active');
     await page.getByText('5 files', { exact: true }).waitFor();
-    await page.getByLabel('Status').selectOption('Every status');
+    await page.getByLabel('Status').selectOption('All');
     await page.getByLabel('Search files').fill('file-7');
     await page.getByText('1 file', { exact: true }).waitFor();
     is((await titles())[0], 'File 7', 'it is found by its file name');

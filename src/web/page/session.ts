@@ -97,11 +97,14 @@ export async function start(why?: Words): Promise<void> {
     }
 }
 
-// After a code or a link has made a session.
+// After a code or a link has made a session: its cookie is there, or is to be had for `token`.
 export async function signedIn(token?: string): Promise<void> {
-    let user = token ? undefined : await whoIs();
+    if (token) {
+        await request(`${api}/exchange`, { method: 'POST', body: { token }, anonymous: true });
+    }
+    let user = await whoIs();
     if (!user && token) {
-        bearer.set(token);  // a frame whose browser keeps no cookies of ours
+        bearer.set(token);  // the browser keeps no cookies of ours
         user = await whoIs();
     }
     if (!user) {
@@ -143,7 +146,6 @@ export async function openLink(token: string, replace: boolean): Promise<Link> {
     if (current && person(current) !== person(owner)) {
         return { state: 'replaces', current: nameOf(current) };
     }
-    await request(`${api}/exchange`, { method: 'POST', body: { token }, anonymous: true });
-    await signedIn(navigator.cookieEnabled ? undefined : token);
+    await signedIn(token);
     return { state: 'opened' };
 }

@@ -2,13 +2,13 @@
 import { useEffect, useState } from 'preact/hooks';
 
 import { bearer, Failure, onEnded } from '../api';
-import { cleanCode, CodeSlots, slots } from '../sign_in/code_slots';
 import { startLive, type Live } from '../live/live';
 import { Button } from '../parts/button';
 import { Gate } from '../parts/gate';
 import { Notice } from '../parts/notice';
 import { Failed, Loading } from '../parts/states';
 import { shell, stay } from '../shell';
+import { cleanCode, CodeSlots, slots } from '../sign_in/code_slots';
 import { t } from '../words';
 import { brand } from './branding';
 import { getMe, openToken, type Me } from './client_api';
@@ -56,10 +56,12 @@ export function ClientApp({ token }: { token: string }) {
             }
             stay(owner.workspace);
             await openToken(token, code);
-            if (!navigator.cookieEnabled) {
-                bearer.set(token);
+            let me = await current();
+            if (!me) {
+                bearer.set(token);  // the browser keeps no cookies of ours
+                me = await getMe();
             }
-            set({ step: 'in', me: await getMe() });
+            set({ step: 'in', me });
         } catch (error) {
             const failure = error as Failure;
             if (failure.status === 401 || failure.status === 404 || failure.status === 410) {

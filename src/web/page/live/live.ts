@@ -1,7 +1,7 @@
 // Live rows: one stream for all tabs of a browser. The tab that holds the lock reads it and tells the others; when it
 // closes, the next one goes on from the last event that was told. Where streams are refused, lists are read again
 // every few seconds.
-import { headersOf, url } from '../api';
+import { bearer, headersOf, url } from '../api';
 import { Store } from '../store';
 import { readStream, type End, type LiveEvent } from './event_stream';
 
@@ -56,7 +56,7 @@ addEventListener('offline', () => online.set(false));
 
 // `path` of the stream; `name` is the same in all tabs that may share it, and in no others.
 export function startLive(path: string, name: string, follower: Follower): Live {
-    const channel = new BroadcastChannel(name);
+    const channel = new BroadcastChannel(bearer.value ? crypto.randomUUID() : name);
     const closing = new AbortController();
     let last = '';
     let leads = false;
@@ -173,9 +173,14 @@ export function startLive(path: string, name: string, follower: Follower): Live 
     ];
     document.addEventListener('visibilitychange', visibility);
 
-    // without locks (a page not from a secure place) each tab reads a stream of its own
-    if (navigator.locks) {
-        navigator.locks.request(name, { signal: closing.signal }, lead).catch(() => undefined);
+    // where there are no locks to be had (a page not from a secure place, some frames), and for a token that only this
+    // tab knows, each tab reads a stream of its own
+    if (navigator.locks && !bearer.value) {
+        navigator.locks.request(name, { signal: closing.signal }, lead).catch(() => {
+            if (!closing.signal.aborted) {
+                void lead();
+            }
+        });
     } else {
         void lead();
     }

@@ -1,5 +1,6 @@
 // Signing in by an e-mailed code, as the API does it.
 import { Failure, request } from '../api';
+import { keepsCookies } from '../cookies';
 import { shell } from '../shell';
 
 const api = '/api/customer-portal/customer-session';
@@ -37,7 +38,7 @@ export function requestCode(email: string, challenge?: string): Promise<Challeng
 
 async function prove(body: Record<string, string>): Promise<Proof> {
     try {
-        const headers: Record<string, string> = navigator.cookieEnabled ? { 'X-Portal-Cookie': '1' } : {};
+        const headers: Record<string, string> = keepsCookies ? { 'X-Portal-Cookie': '1' } : {};
         const signedIn = await request<SignedIn>(`${api}/authenticate`, { method: 'POST', anonymous: true, headers, body });
         return { signedIn };
     } catch (error) {
