@@ -1,5 +1,5 @@
 import { Heading } from '../parts/heading';
-import { Icon, type IconName } from '../parts/icon';
+import { Icon } from '../parts/icon';
 import { Pager } from '../parts/pager';
 import { Empty, Failed, Loading } from '../parts/states';
 import { Time } from '../parts/time';
@@ -8,16 +8,11 @@ import { useData } from '../use_data';
 import { useFresh } from '../use_fresh';
 import { known, t } from '../words';
 import { listActivity, type Activity } from './client_api';
-
-function icon(type: string): IconName {
-    return type.startsWith('portal_item.') ? 'billing' : type.startsWith('file_sharing') ? 'file' : 'activity';
-}
+import { moduleIcon } from './modules';
 
 // "New: Invoice 7"; a kind that there are no words for is named as it is.
 function words({ type, data }: Activity): string {
-    const title = data['title'] ?? data['file_name'] ?? data['name'];
-    const kind = known(`activity.${type}`) ?? type;
-    return typeof title === 'string' ? `${kind}: ${title}` : kind;
+    return `${known(`activity.${type}`) ?? type}: ${data.title}`;
 }
 
 export function Activities() {
@@ -36,7 +31,7 @@ export function Activities() {
                         : <ol class="rows feed" aria-busy={activity.busy}>
                             {activity.value.data.map((each) => (
                                 <li key={each.id} class={`row feed-row ${fresh.has(each.id) ? 'fresh' : ''}`}>
-                                    <span class="row-icon"><Icon name={icon(each.type)} /></span>
+                                    <span class="row-icon"><Icon name={moduleIcon(each.data.module)} /></span>
                                     <p class="row-main">{words(each)}</p>
                                     <p class="row-sub"><Time at={each.timestamp} /></p>
                                 </li>

@@ -15,17 +15,17 @@ export interface Config extends Branding {
 }
 
 export interface Me {
-    addressee: { type: 'contact' | 'company'; id: number; name: string };
+    addressee: { type: 'contact' | 'company'; id: number; name: string | null; email: string | null };
     workspace: { id: string; name: string; slug: string };
     config: Config;
     expires_at: string;
 }
 
 export interface Activity {
-    id: number | string;
+    id: number;
     type: string;
     timestamp: string;
-    data: Record<string, unknown>;
+    data: Item;
 }
 
 export async function getMe(token?: string): Promise<Me> {
@@ -34,8 +34,12 @@ export async function getMe(token?: string): Promise<Me> {
     return data;
 }
 
-export function openToken(token: string, code?: string): Promise<void> {
-    return request(`${api}/exchange`, { method: 'POST', anonymous: true, body: { token, ...(code ? { code } : {}) } });
+export function nameOf({ addressee }: Me): string {
+    return addressee.name ?? addressee.email ?? '';
+}
+
+export function openToken(token: string): Promise<void> {
+    return request(`${api}/exchange`, { method: 'POST', anonymous: true, body: { token } });
 }
 
 export function listItems(module: string, page: number, signal: AbortSignal): Promise<Page<Item>> {

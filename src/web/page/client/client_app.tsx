@@ -8,16 +8,14 @@ import { Gate } from '../parts/gate';
 import { Notice } from '../parts/notice';
 import { Failed, Loading } from '../parts/states';
 import { shell, stay } from '../shell';
-import { cleanCode, CodeSlots, slots } from '../sign_in/code_slots';
 import { t } from '../words';
 import { brand } from './branding';
-import { getMe, openToken, type Me } from './client_api';
+import { getMe, nameOf, openToken, type Me } from './client_api';
 import { ClientPortal } from './client_portal';
 
 type State =
     | { step: 'opening' }
     | { step: 'question'; current: Me }
-    | { step: 'code'; wrong: boolean }
     | { step: 'in'; me: Me }
     | { step: 'ended'; missing: boolean }
     | { step: 'failed'; failure: Failure };
@@ -41,8 +39,8 @@ function samePerson(one: Me, other: Me): boolean {
 export function ClientApp({ token }: { token: string }) {
     const [state, set] = useState<State>({ step: 'opening' });
 
-    async function open(replace: boolean, code?: string) {
-        set((old) => (old.step === 'code' ? old : { step: 'opening' }));
+    async function open(replace: boolean) {
+        set({ step: 'opening' });
         try {
             const before = shell.session ? await current() : undefined;
             if (!token) {
@@ -55,7 +53,7 @@ export function ClientApp({ token }: { token: string }) {
                 return;
             }
             stay(owner.workspace);
-            await openToken(token, code);
+            await openToken(token);
             let me = await current();
             if (!me) {
                 bearer.set(token);  // the browser keeps no cookies of ours
@@ -64,10 +62,8 @@ export function ClientApp({ token }: { token: string }) {
             set({ step: 'in', me });
         } catch (error) {
             const failure = error as Failure;
-            if (failure.status === 401 || failure.status === 404 || failure.status === 410) {
+            if (failure.status === 401) {
                 set({ step: 'ended', missing: false });
-            } else if (failure.status === 403) {
-                set({ step: 'code', wrong: code !== undefined });
             } else {
                 set({ step: 'failed', failure });
             }
@@ -100,17 +96,15 @@ export function ClientApp({ token }: { token: string }) {
         case 'question':
             return (
                 <Gate title={t('link.replace_title')} step="question">
-                    <Notice kind="info">{t('link.replace_lead', { current: state.current.addressee.name })}</Notice>
+                    <Notice kind="info">{t('link.replace_lead', { current: nameOf(state.current) })}</Notice>
                     <div class="actions stacked">
                         <Button look="primary" onClick={() => void open(true)}>{t('link.replace')}</Button>
                         <Button onClick={() => set({ step: 'in', me: state.current })}>
-                            {t('link.keep', { current: state.current.addressee.name })}
+                            {t('link.keep', { current: nameOf(state.current) })}
                         </Button>
                     </div>
                 </Gate>
             );
-        case 'code':
-            return <DeviceCode wrong={state.wrong} onCode={(code) => void open(true, code)} />;
         case 'ended':
             return (
                 <Gate title={t(state.missing ? 'link.missing_title' : 'link.expired_title')} step="ended">
@@ -129,22 +123,4 @@ export function ClientApp({ token }: { token: string }) {
         default:
             return <Gate title={t('link.title')}><p class="lead">{t('link.opening')}</p><Loading rows={2} /></Gate>;
     }
-}
-
-// A device that the tenant wants to see proven by a mailed code.
-function DeviceCode({ wrong, onCode }: { wrong: boolean; onCode(code: string): void }) {
-    const [code, setCode] = useState('');
-    const [input] = useState<{ current: HTMLInputElement | null }>({ current: null });
-    const done = (typed: string) => { if (typed.length === slots) { onCode(typed); } };
-    return (
-        <Gate title={t('client.code_title')} step="code">
-            <p class="lead" id="code-lead">{t('client.code_lead')}</p>
-            <form class="form" noValidate onSubmit={(event) => { event.preventDefault(); done(code); }}>
-                {wrong && <Notice kind="bad">{t('sign_in.wrong_code')}</Notice>}
-                <CodeSlots value={code} invalid={wrong} describedBy="code-lead" input={input}
-                    onValue={(typed) => { setCode(cleanCode(typed)); done(cleanCode(typed)); }} />
-                <Button look="primary" type="submit" class="wide">{t('link.open')}</Button>
-            </form>
-        </Gate>
-    );
 }

@@ -4,27 +4,18 @@ import { useEffect } from 'preact/hooks';
 import { onEvent, onRefresh } from '../live/live';
 import { Frame, type Tab } from '../parts/frame';
 import { Heading } from '../parts/heading';
-import type { IconName } from '../parts/icon';
 import { Empty } from '../parts/states';
 import { useRoute } from '../route';
-import { known, t } from '../words';
+import { t } from '../words';
 import { Activities } from './activities';
-import { getMe, type Me } from './client_api';
+import { getMe, nameOf, type Me } from './client_api';
 import { Items } from './items';
 import { LinkedFiles } from './linked_files';
-
-const icons: Record<string, IconName> = {
-    invoices: 'billing', proposals: 'contract', contracts: 'contract', tasks: 'task', projects: 'project',
-    tickets: 'ticket', files: 'file',
-};
-
-export function moduleName(module: string): string {
-    return known(`client.module.${module}`) ?? module;
-}
+import { moduleIcon, moduleName } from './modules';
 
 export function ClientPortal({ me, onMe }: { me: Me; onMe(me: Me): void }) {
     const { path: [wanted = ''] } = useRoute();
-    const { config, addressee, workspace } = me;
+    const { config, workspace } = me;
 
     // the tenant may change its portal while it is looked at
     useEffect(() => {
@@ -37,7 +28,7 @@ export function ClientPortal({ me, onMe }: { me: Me; onMe(me: Me): void }) {
     }, []);
 
     const tabs: Tab[] = config.enabled_modules.map((module) => (
-        { path: module, label: moduleName(module), icon: icons[module] ?? 'file' }));
+        { path: module, label: moduleName(module), icon: moduleIcon(module) }));
     if (config.allow_file_sharing) {
         tabs.push({ path: 'shared', label: t('client.shared'), icon: 'link' });
     }
@@ -60,11 +51,11 @@ export function ClientPortal({ me, onMe }: { me: Me; onMe(me: Me): void }) {
         }
     }
     return (
-        <Frame tabs={tabs} current={current} name={config.portal_name} picture={config.portal_logo}
-            account={<span class="who"><span class="unseen">{t('nav.signed_in_as', { name: '' })}</span>{addressee.name}</span>}>
+        <Frame tabs={tabs} current={current} name={config.portal_name}
+            account={<span class="who"><span class="unseen">{t('nav.signed_in_as', { name: '' })}</span>{nameOf(me)}</span>}>
             {config.welcome_message && (
                 <section class="band" aria-label={config.portal_name}>
-                    <p class="band-for">{t('client.for', { name: addressee.name })}</p>
+                    <p class="band-for">{t('client.for', { name: nameOf(me) })}</p>
                     <p class="band-welcome">{config.welcome_message}</p>
                 </section>
             )}

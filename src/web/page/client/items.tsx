@@ -13,7 +13,7 @@ import { useData } from '../use_data';
 import { useFresh } from '../use_fresh';
 import { t } from '../words';
 import { listItems } from './client_api';
-import { moduleName } from './client_portal';
+import { moduleIcon, moduleName } from './modules';
 
 const over = ['paid', 'completed', 'done', 'closed', 'cancelled', 'accepted', 'declined', 'signed'];
 
@@ -54,7 +54,7 @@ function ItemRow({ item, fresh }: { item: Item; fresh: boolean }) {
     const overdue = item.due_at !== null && Date.parse(item.due_at) < Date.now() && !over.includes(item.status.toLowerCase());
     return (
         <li class={`row item-row ${address ? 'linked' : ''} ${fresh ? 'fresh' : ''}`}>
-            <span class="row-icon"><Icon name={item.module === 'tasks' ? 'task' : 'billing'} /></span>
+            <span class="row-icon"><Icon name={moduleIcon(item.module)} /></span>
             <div class="row-main">
                 {address
                     ? <a class="row-title" href={address} target="_blank" rel="noopener noreferrer">{item.title}</a>
