@@ -1,4 +1,4 @@
-import { useMemo, useState } from 'preact/hooks';
+import { useMemo, useRef, useState } from 'preact/hooks';
 
 import { announce } from '../announce';
 import { Failure, request } from '../api';
@@ -51,11 +51,14 @@ export function Billing({ customer }: { customer: Loaded<Customer> }) {
 
 function BillingForm({ customer, saved }: { customer: Customer; saved(): void }) {
     const draft = useDraft<Typed>('billing');
-    const [before] = useState(customer.modified_at);
+    const before = useRef(customer.modified_at);
     const [failure, setFailure] = useState<Failure>();
     const form = useInvalidFocus(failure);
     const [busy, setBusy] = useState(false);
     const [done, setDone] = useState(false);
+    if (!draft.value) {
+        before.current = customer.modified_at;
+    }
     const typed = draft.value ?? stored(customer);
     const countries = useMemo(countryList, [language()]);
     const states = stateList(typed.country);
@@ -97,7 +100,7 @@ function BillingForm({ customer, saved }: { customer: Customer; saved(): void })
             default: return t(problem.type === 'string_too_long' ? 'error.too_long' : 'error.field');
         }
     }
-    const changedElsewhere = draft.value !== undefined && customer.modified_at !== before;
+    const changedElsewhere = draft.value !== undefined && customer.modified_at !== before.current;
     return (
         <form ref={form} class="card form billing" onSubmit={save} noValidate>
             {draft.restored && <Notice kind="info">{t('billing.restored')}</Notice>}

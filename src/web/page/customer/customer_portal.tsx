@@ -7,6 +7,7 @@ import { Button } from '../parts/button';
 import { Frame, type Tab } from '../parts/frame';
 import { Icon } from '../parts/icon';
 import { Notice } from '../parts/notice';
+import { Loading } from '../parts/states';
 import { useRoute } from '../route';
 import { nameOf, signOut } from '../session';
 import { shell } from '../shell';
@@ -32,7 +33,8 @@ export function CustomerPortal({ user, back }: { user: User; back: string | null
     const { path: [screen = 'files', id] } = useRoute();
     const [failure, setFailure] = useState<Failure>();
     const customer = useCustomer();
-    const isTeam = user.type === 'member' && user.role !== 'member' && customer.value?.type === 'team';
+    const mayManage = user.type === 'member' && user.role !== 'member';
+    const isTeam = mayManage && customer.value?.type === 'team';
 
     useEffect(() => setFailure(undefined), [screen]);
 
@@ -46,19 +48,22 @@ export function CustomerPortal({ user, back }: { user: User; back: string | null
     }
     tabs.push({ path: 'sessions', label: t('nav.sessions'), icon: 'device' });
 
+    const current = tabs.find(({ path }) => path === screen)?.path ?? 'files';
+
     function show() {
-        switch (screen) {
+        if (screen === 'team' && mayManage && customer.busy && !customer.value) {
+            return <Loading />;  // whether it is a team is not known yet
+        }
+        switch (current) {
             case 'payments': return <Payments />;
             case 'billing': return <Billing customer={customer} />;
-            case 'team': return isTeam ? <Team user={user} name={customer.value?.name ?? shell.name} /> : <Files />;
+            case 'team': return <Team user={user} name={customer.value?.name ?? shell.name} />;
             case 'sessions': return <Sessions />;
             default: return id ? <File key={id} id={id} showsPayments={user.role !== 'member'} /> : <Files />;
         }
     }
-    const known = tabs.some(({ path }) => path === screen) ? screen : 'files';
-
     return (
-        <Frame tabs={tabs} current={known} account={
+        <Frame tabs={tabs} current={current} account={
             <>
                 {isWayBack(back) && (
                     <a class="button quiet back" href={back}><Icon name="back" />
