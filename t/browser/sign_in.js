@@ -78,4 +78,29 @@ await step('an address of two accounts chooses one of them after the code', asyn
     await page.getByText('Tom of Second Account').waitFor();
 });
 
+await step('sent again it is the same code; tried too often it is a new one', async () => {
+    const other = await (await newContext({ expected: [401] })).newPage();
+    const typed = other.getByLabel('Code of six characters');
+    await other.clock.install();
+    await other.goto(start);
+    await other.getByLabel('E-mail address').fill('again@example.com');
+    await other.keyboard.press('Enter');
+    const first = await ask('code', 'again@example.com', 1);
+    await other.getByRole('button', { name: /Send it again in/ }).waitFor();
+    await other.clock.fastForward(31_000);
+    await other.getByRole('button', { name: 'Send it again', exact: true }).click();
+    is(await ask('code', 'again@example.com', 2), first, 'the same code');
+    for (let tries = 1; tries <= 5; ++tries) {
+        await typed.fill(`WRONG${tries}`);
+        await other.getByRole('alert').filter({ hasText: tries < 5 ? 'not right' : 'tried too often' }).waitFor();
+        await other.waitForFunction(() => document.querySelector('[name=code]').value === '');
+    }
+    await look(other, 'code-used');
+    await other.getByRole('button', { name: 'Have a new code sent' }).click();
+    const second = await ask('code', 'again@example.com', 3);
+    ok(second !== first, 'another code');
+    await typed.fill(second);
+    await other.getByRole('heading', { name: 'Files', level: 1 }).waitFor();
+});
+
 await finish();
