@@ -11,7 +11,6 @@ $t->member($team, email => 'jared@example.com', name => 'Jared Dunn', role => 'b
 $t->member($team, email => 'dinesh@example.com', name => 'Dinesh Chugtai', role => 'member');
 my $alone = $t->customer($workspace, name => 'Erlich Bachman', email => 'erlich@example.com');
 
-BrowserTest::shell($t, $workspace);
 BrowserTest::drive($t, 'account', { slug => $workspace->{slug},
     links => { owner => $t->session($owner), alone => $t->session($alone) } },
     customer => sub { $t->row('SELECT billing_name, billing_address::text FROM portal.customers WHERE id = ?', $team->{id}) },

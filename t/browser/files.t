@@ -25,6 +25,5 @@ sub file {
         expires_at => '2100-01-01T00:00:00Z', created_at => sprintf('2026-01-%02dT12:00:00Z', $n), %column });
 }
 
-BrowserTest::shell($t, $workspace);
 BrowserTest::drive($t, 'files', { slug => $workspace->{slug}, bought => $file[0]{id} });
 $t->done;

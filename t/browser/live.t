@@ -9,7 +9,6 @@ my $team = $t->customer($workspace, name => 'Team', type => 'team');
 $t->member($team, email => 'owner@example.com', name => 'Olivia Owner');
 my $made = 0;
 
-BrowserTest::shell($t, $workspace);
 BrowserTest::drive($t, 'live', { slug => $workspace->{slug} },
     file => sub { $t->insert('file_share_sessions', { workspace_id => $workspace->{id}, customer_id => $team->{id},
         short_slug => 'short-' . ++$made, long_slug => "long-$made", title => $_[0], status => 'active',

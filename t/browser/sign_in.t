@@ -11,6 +11,5 @@ for my $account ('First Account', 'Second Account') {
     my $customer = $t->customer($workspace, name => $account, type => 'team');
     $t->member($customer, email => 'two@example.com', name => "Tom of $account");
 }
-BrowserTest::shell($t, $workspace);
 BrowserTest::drive($t, 'sign_in', { slug => $workspace->{slug} });
 $t->done;

@@ -8,6 +8,5 @@ my $workspace = $t->workspace(name => 'Acme Ltd');
 my $mike = $t->customer($workspace, email => 'mike@example.com', name => 'Mike Smith');
 $t->insert('file_share_sessions', { workspace_id => $workspace->{id}, customer_id => $mike->{id}, title => "File $_",
     short_slug => "short-$_", long_slug => "long-$_", status => 'active', file_size_bytes => 1000 * $_ }) for 1 .. 10;
-BrowserTest::shell($t, $workspace);
 BrowserTest::drive($t, 'speed', { slug => $workspace->{slug}, link => $t->session($mike) });
 $t->done;

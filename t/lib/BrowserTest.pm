@@ -25,47 +25,9 @@ sub new {
     system('bash', "$ROOT/src/web/build", $page) == 0 or croak 'src/web/build failed';
     install();
     make_path(PortalTest::build() . '/screens');
-    return PortalTest->new(%option, location => page_locations($page) . ($option{location} // ''));
-}
-
-my $POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    . "form-action 'self'; base-uri 'none'";
-
-sub page_locations {
-    my ($page) = @_;
-    return <<"CONF";
-        location /portal-assets/ { alias $page/assets/; types { application/javascript js; text/css css; } }
-        location ~ ^/[a-z0-9-]+/portal\$ {
-            default_type text/html;
-            ssi on;
-            try_files \$uri.html =404;
-            add_header Cache-Control no-store;
-            add_header Content-Security-Policy "$POLICY";
-        }
-CONF
-}
-
-# The page of a workspace, as a file: what is built, and what the script is told. Of a session it is told by nginx.
-sub shell {
-    my ($t, $workspace) = @_;
-    my $slug = $workspace->{slug};
-    my ($script, $style) = map { (glob PortalTest::build() . "/page/assets/*.$_")[0] =~ s{.*/}{}r } qw(js css);
-    my $data = $JSON->encode({ page => 'portal', base => '', language => 'en', email => '',
-        workspace => { map { $_ => $workspace->{$_} } qw(id name slug avatar_url share_url) } });
-    my $session = qq(<!--# if expr="\$http_cookie = /portal_$slug=/" -->true<!--# else -->false<!--# endif -->);
-    $data =~ s/\{/{"session":$session,/;
-    make_path("$t->{dir}/html/$slug");
-    $t->write_file("html/$slug/portal.html", <<"HTML");
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$workspace->{name}</title><link rel="icon" href="data:,">
-<link rel="stylesheet" href="/portal-assets/$style"><script type="module" src="/portal-assets/$script"></script>
-</head>
-<body><div id="portal"></div><script type="application/json" id="portal-data">$data</script></body>
-</html>
-HTML
+    $option{http} = "portal_page_files $page; " . ($option{http} // '');
+    $option{location} = 'location / { portal_page; portal_workspace any; } ' . ($option{location} // '');
+    return PortalTest->new(%option);
 }
 
 # What the scripts need of npm, once for each lock file.
@@ -122,14 +84,12 @@ BrowserTest - the page in Chromium, driven by a script
 
     my $t = BrowserTest->new;
     my $workspace = $t->workspace(name => 'Acme');
-    BrowserTest::shell($t, $workspace);
     BrowserTest::drive($t, 'files', { slug => $workspace->{slug} }, file => sub { ... });
     $t->done;
 
 =head1 DESCRIPTION
 
-C<new> builds the page (F<src/web/build>), and gives a PortalTest whose nginx serves it; C<shell>
-puts a workspace's page there. C<drive> starts F<t/browser/NAME.js>
+C<new> builds the page (F<src/web/build>), and gives a PortalTest whose nginx serves it. C<drive> starts F<t/browser/NAME.js>
 by node: the script gets C<data> as one line of JSON, and writes lines of JSON: C<{ok, name, why}> becomes a test,
 C<{do, with}> is answered by the verb of that name with C<{answer}> or C<{error}>. C<code>, C<value> and C<row> are always
 there. F<t/browser/lib/page.js> is the other end.
