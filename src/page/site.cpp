@@ -157,6 +157,8 @@ http::Response Site::render(const View& view) {
     values.set("heading", view.heading);
     set_text(values, "lead", view.lead);
     set_text(values, "notice", view.notice);
+    // of one who is signed in or comes by a link the script shows something else
+    values.set("waiting", view.session || (view.form && view.form->field == Form::Field::none));
     mustache::data styles(mustache::data::type::list);
     for (const std::string& style : assets_.styles()) {
         styles.push_back(assets + style);
