@@ -25,7 +25,7 @@ SELECT )" HOUSE_COLUMNS R"(
  WHERE w.slug = $1::text AND w.deleted_at IS NULL AND w.blocked_at IS NULL)",
                             Lane::main, Retry::read};
 
-// living: as credential.cpp asks of a link that is used
+// living: as credential.cpp asks of a link that is used. A browser's session is no link.
 constexpr Statement by_link{"page_house_by_link", R"(
 SELECT )" HOUSE_COLUMNS R"(,
        t.revoked_at IS NULL AND t.expires_at > now() AND coalesce(p.id, o.id) IS NOT NULL
@@ -36,7 +36,7 @@ SELECT )" HOUSE_COLUMNS R"(,
   LEFT JOIN portal.contacts p ON p.workspace_id = t.workspace_id AND p.id = t.contact_id AND p.deleted_at IS NULL
   LEFT JOIN portal.companies o ON o.workspace_id = t.workspace_id AND o.id = t.company_id AND o.deleted_at IS NULL
   LEFT JOIN portal.customers c ON c.workspace_id = t.workspace_id AND c.id = coalesce(p.customer_id, o.customer_id)
- WHERE t.token_hash = ANY ($1::text[])
+ WHERE t.token_hash = ANY ($1::text[]) AND t.parent_id IS NULL
  LIMIT 1)",
                             Lane::main, Retry::read};
 

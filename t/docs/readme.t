@@ -90,12 +90,13 @@ subtest 'curl examples' => sub {
     my $session = $t->session($t->member($t->customer($workspace, type => 'team')));
     $t->contact($workspace, id => 1);
     $t->company($workspace, id => 1);
+    my $link = json_of($t->post('/api/v1/client-portal/token', token => $token, json => { type => 'contact', id => $t->contact($workspace, id => 99)->{id} }))->{token};
     $t->write_file('.curlrc', qq(silent\nshow-error\nno-include\noutput = "$dir/answer"\nwrite-out = "%{http_code}\\n"\n));
     my ($settings) = map { $_->{text} } grep { $_->{text} =~ /^auth=/m } blocks('sh');
     $settings =~ s{^URL=.*}{"URL=" . $t->base_url}me;
     for my $block (grep { $_->{text} =~ /^curl .*\$URL/m } blocks('sh')) {
         my $curls = () = $block->{text} =~ /^curl /mg;
-        my ($code, $output) = shell('curl', "export CURL_HOME=$dir; TOKEN=$token; export SESSION=$session; $settings\n$block->{text}");
+        my ($code, $output) = shell('curl', "export CURL_HOME=$dir; TOKEN=$token; export SESSION=$session; export PORTAL_TOKEN=$link; $settings\n$block->{text}");
         my @statuses = split ' ', $output;
         is(scalar @statuses, $curls, "line $block->{line}: answers") or diag $output;
         # who is not here: a session, an invitation, a member
