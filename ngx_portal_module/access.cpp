@@ -54,6 +54,7 @@ private:
     portal::io::Task<void> authenticate(const ngx_str_t *slug);
     portal::io::Task<void> charge(ngx_array_t *limits, decision_t &decision);
     portal::LimitKey key_of(const ngx_portal_limit_t &limit) const;
+    static void count(ngx_int_t status) noexcept;
 
     void completed() noexcept override
     {
@@ -131,6 +132,8 @@ guard_t::outcome() noexcept try
 
     decision_t  decision = task_.result();
 
+    count(decision.status);
+
     for (auto &header : decision.headers) {
 
         p = static_cast<u_char *>(ngx_pnalloc(r_->pool, header.value.size()));
@@ -181,6 +184,36 @@ guard_t::outcome() noexcept try
                   "portal: access could not be decided: %s", error.what());
     ctx_->auth_status = NGX_HTTP_INTERNAL_SERVER_ERROR;
     return NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+void
+guard_t::count(ngx_int_t status) noexcept
+{
+    portal::Counter  counter;
+
+    switch (status) {
+    case NGX_OK:
+        counter = portal::Counter::access_passed;
+        break;
+
+    case NGX_HTTP_UNAUTHORIZED:
+        counter = portal::Counter::access_unauthorized;
+        break;
+
+    case NGX_HTTP_FORBIDDEN:
+        counter = portal::Counter::access_forbidden;
+        break;
+
+    case NGX_HTTP_TOO_MANY_REQUESTS:
+        counter = portal::Counter::access_limited;
+        break;
+
+    default:
+        counter = portal::Counter::access_unavailable;
+    }
+
+    ngx_portal_this_worker->zone.count(counter);
 }
 
 

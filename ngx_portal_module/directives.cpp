@@ -11,6 +11,7 @@
 
 #include <sys/un.h>
 
+#include "status.h"
 #include "zone.h"
 
 
@@ -225,6 +226,20 @@ ngx_command_t  ngx_portal_commands[] = {
     { ngx_string("portal_page"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
       ngx_portal_page,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      nullptr },
+
+    { ngx_string("portal_metrics"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_portal_metrics,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      nullptr },
+
+    { ngx_string("portal_health"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_portal_health,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       nullptr },

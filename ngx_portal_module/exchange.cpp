@@ -62,6 +62,7 @@ private:
 
     void wait_for_client() noexcept;
     ngx_int_t finish() noexcept;
+    void count() noexcept;
     ngx_int_t send(const portal::http::Response &response) noexcept;
     ngx_int_t begin_stream() noexcept;
     ngx_int_t send_headers(const portal::http::Response &response) noexcept;
@@ -265,6 +266,8 @@ exchange_t::finish() noexcept try
 
     response_ = task_.result();
 
+    count();
+
     if (body_state_ != complete) {
         rc = ngx_http_discard_request_body(r_);
         if (rc != NGX_OK) {
@@ -281,6 +284,24 @@ exchange_t::finish() noexcept try
     ngx_log_error(NGX_LOG_ERR, r_->connection->log, 0,
                   "portal: answer could not be made: %s", error.what());
     return NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+void
+exchange_t::count() noexcept
+{
+    auto        *worker = ngx_portal_this_worker;
+    ngx_time_t  *tp = ngx_timeofday();
+
+    std::int64_t  took = (std::int64_t) (tp->sec - r_->start_sec) * 1000
+                         + ((std::int64_t) tp->msec
+                            - (std::int64_t) r_->start_msec);
+
+    worker->requests.count(call_.route, response_.status);
+
+    if (!response_.stream) {
+        worker->zone.metrics().took(portal::Timing::request, took * 1000);
+    }
 }
 
 

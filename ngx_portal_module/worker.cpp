@@ -10,9 +10,13 @@ ngx_portal_config_cache::find(const portal::Uuid &workspace, bool stale)
     portal::CachedConfig  config;
 
     if (!zone_.find_config(workspace, (std::int64_t) ngx_current_msec, stale,
-                           config)) {
+                           config))
+    {
+        zone_.count(portal::Counter::config_misses);
         return std::nullopt;
     }
+
+    zone_.count(portal::Counter::config_hits);
 
     return config;
 }
@@ -108,17 +112,50 @@ make_helper(ngx_portal_worker &worker, const ngx_str_t &path)
                 worker.zone.bump_all();
                 worker.events.bump_all();
             },
+            [&worker](const portal::HelperReport &report) {
+                worker.zone.metrics().report(report, portal::monotonic_ms());
+            },
         });
+}
+
+
+/* the pools' options, and who times their answers */
+
+static portal::io::PostgresOptions
+timed(portal::io::PostgresOptions options, portal::Metrics &metrics)
+{
+    options.answered = [&metrics](portal::io::Lane lane, std::int64_t took) {
+        metrics.took(lane == portal::io::Lane::lookup
+                         ? portal::Timing::postgres_lookup
+                         : portal::Timing::postgres,
+                     took);
+    };
+
+    return options;
+}
+
+
+static portal::io::RedisOptions
+timed(portal::io::RedisOptions options, portal::Metrics &metrics)
+{
+    options.answered = [&metrics](std::int64_t took) {
+        metrics.took(portal::Timing::redis, took);
+    };
+
+    return options;
 }
 
 
 ngx_portal_worker::ngx_portal_worker(const ngx_portal_product_t &product,
     ngx_portal_main_conf_t &pmcf)
     : lock(slab_of(pmcf.zone)->mutex),
-      zone(ngx_portal_zone_memory(pmcf.zone), lock, freshness_of(pmcf)),
-      postgres(loop, product.postgres),
+      zone(ngx_portal_zone_memory(pmcf.zone), lock, freshness_of(pmcf),
+           ngx_worker),
+      requests(zone.metrics(), ngx_portal_router()),
+      postgres(loop, timed(product.postgres, zone.metrics())),
       redis(product.redis
-                ? std::make_unique<portal::io::Redis>(loop, *product.redis)
+                ? std::make_unique<portal::io::Redis>(loop,
+                      timed(*product.redis, zone.metrics()))
                 : nullptr),
       limiter(loop, zone, redis.get(), *product.secrets, product.policies),
       authenticator(loop, postgres, zone, *product.secrets, limiter),
@@ -128,7 +165,8 @@ ngx_portal_worker::ngx_portal_worker(const ngx_portal_product_t &product,
              product.streams),
       streams(loop),
       services{loop, postgres, *product.secrets, product.settings, limiter,
-               configs, *helper, &events}
+               configs, *helper, &events},
+      has_helper(pmcf.helper.len != 0)
 {
     ngx_queue_init(&live);
 
@@ -136,6 +174,15 @@ ngx_portal_worker::ngx_portal_worker(const ngx_portal_product_t &product,
         page.emplace(portal::page::Server{*product.site, authenticator,
                                           ngx_portal_router()});
     }
+
+    tell_timer_ = loop.timer([this] {
+                                 tell();
+                                 tell_timer_->set(1000);
+                             },
+                             portal::io::Loop::Hold::nothing);
+    tell_timer_->set(1000);
+
+    tell();
 }
 
 
@@ -154,6 +201,37 @@ ngx_portal_worker::~ngx_portal_worker()
 
         link->owner->cancel();
     }
+
+    zone.metrics().leave(ngx_pid);
+}
+
+
+void
+ngx_portal_worker::tell() noexcept
+{
+    auto          load = postgres.load();
+    std::int64_t  now = portal::monotonic_ms();
+
+    portal::Gauges  gauges;
+
+    gauges[portal::Gauge::postgres_connections] = load.connections;
+    gauges[portal::Gauge::postgres_in_flight] = load.in_flight;
+    gauges[portal::Gauge::postgres_waiting] = load.waiting;
+    gauges[portal::Gauge::helper_up] = helper->helper_id() ? 1 : 0;
+    gauges[portal::Gauge::streams] = events.size();
+
+    if (redis != nullptr) {
+        gauges[portal::Gauge::redis_up] = redis->available() ? 1 : 0;
+        gauges[portal::Gauge::redis_in_flight] = redis->in_flight();
+    }
+
+    zone.metrics().tell(ngx_pid, gauges, now);
+
+    if (redis != nullptr && !redis->available() && up_for_a_second_) {
+        zone.metrics().degraded(now);
+    }
+
+    up_for_a_second_ = true;
 }
 
 

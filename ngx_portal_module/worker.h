@@ -9,6 +9,7 @@
 
 #include <optional>
 
+#include "api/route_metrics.h"
 #include "api/router.h"
 #include "event_loop.h"
 #include "page/answer.h"
@@ -85,6 +86,7 @@ public:
     ngx_portal_event_loop                  loop;
     ngx_portal_zone_lock                   lock;
     portal::Zone                           zone;
+    portal::api::RouteMetrics              requests;
     portal::io::Postgres                   postgres;
     std::unique_ptr<portal::io::Redis>     redis;
     portal::NodeLimiter                    limiter;
@@ -95,12 +97,18 @@ public:
     ngx_portal_streams                     streams;
     portal::Services                       services;
     std::optional<portal::page::Server>    page;     /* of portal_page */
+    bool                                   has_helper;
 
     /* says once that limits by address see a proxy's, not the client's */
     void look_at_address(ngx_connection_t *c) noexcept;
 
+    /* puts what this worker has just now into the zone */
+    void tell() noexcept;
+
 private:
-    bool  address_told_ = false;
+    bool                                address_told_ = false;
+    bool                                up_for_a_second_ = false;
+    std::unique_ptr<portal::io::Timer>  tell_timer_;
 };
 
 

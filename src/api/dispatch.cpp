@@ -147,6 +147,7 @@ Answer find_route(Call& call, Authenticator& authenticator, const Router& router
     if (route == nullptr) {
         throw http::method_not_allowed(match.allow(call.groups));
     }
+    call.route = route;
     call.parameters = match.parameters;
     if (call.caller.kind == Kind::none && (route->stream || (route->kinds & browser_session) != 0)) {
         return admit_by_cookie(call, *route, authenticator);

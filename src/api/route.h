@@ -31,6 +31,7 @@ struct Call {
     std::vector<http::Header> extra_headers{};         // sent with whatever answer follows, failures too
     Groups groups = ~0u;                               // that the location serves
     Uuid ticket{};                                     // that opened an event stream, else nil
+    const struct Route* route = nullptr;               // once it is found
 };
 
 enum class Body { none, json };

@@ -271,6 +271,7 @@ io::Task<void> Outbox::deliver(Job& job) {
         outcome.result = SendOutcome::Result::refused;
         outcome.reply = clean_reply("given up after a day; last: " + outcome.reply);
     }
+    ++ended_[std::size_t(outcome.result)];
     co_await record(job, outcome);
     std::string line = "outbox: mail " + job.id.text() + " " + word(outcome.result) + " (attempt " +
                        std::to_string(job.attempts) + ", " + std::to_string(loop_.now() - begun) + " ms)";

@@ -6,6 +6,7 @@
 // same Message-ID. A row marked `unsent` is for nobody: it is deleted where it would be claimed.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <functional>
 #include <list>
@@ -47,6 +48,8 @@ class Outbox {
     io::Task<void> release();
 
     std::size_t in_flight() const { return jobs_.size(); }
+    // How many attempts have ended so since the start.
+    std::uint64_t ended(SendOutcome::Result result) const { return ended_[std::size_t(result)]; }
 
   private:
     struct Job;
@@ -82,6 +85,7 @@ class Outbox {
     Reaper reaper_{*this};
     io::Task<void> run_;
     std::list<Job> jobs_;
+    std::array<std::uint64_t, 3> ended_{};        // by SendOutcome::Result
     std::deque<Uuid> asked_;                      // to be begun when a slot is free
     std::multimap<Uuid, Waiter> waiters_;
     bool claiming_ = false;                       // a claim is on its way

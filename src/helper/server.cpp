@@ -165,7 +165,8 @@ const char* Server::Peer::receive() {
         }
         if (frame && frame->type == link::Type::hello) {
             welcomed_ = true;
-            if (!send(link::welcome(server_.helper_))) {
+            if (!send(link::welcome(server_.helper_)) ||
+                (!server_.report_.empty() && !send(server_.report_))) {
                 return "it does not read";
             }
         } else if (frame && welcomed_ && server_.answer(number_, *frame)) {
@@ -376,6 +377,11 @@ void Server::beat() {
 
 void Server::bump(const Uuid& id) {
     broadcast(link::bump(id), false);
+}
+
+void Server::report(const HelperReport& report) {
+    report_ = link::figures(report);
+    broadcast(report_, true);   // like a beat, of now
 }
 
 void Server::bump_all() {

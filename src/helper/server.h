@@ -31,6 +31,7 @@ class Server {
     void beat();
     void bump(const Uuid& id);
     void bump_all();
+    void report(const HelperReport& report);
 
     // To each line that listens to one of `audiences` (separated by spaces). A line that does not keep up loses its
     // events for a gap.
@@ -57,6 +58,7 @@ class Server {
     std::string path_;
     Uuid helper_;
     SendNow send_now_;
+    std::string report_;   // the latest, for whoever dials next
     int fd_ = -1;
     ino_t inode_ = 0;   // of our socket, so that a successor's is left alone
     std::unique_ptr<Listener> listener_;

@@ -103,7 +103,8 @@ Service::Service(const ConfigFile& config, io::UvLoop::Log log)
       event_db_(loop_, event_database(config)), redis_(redis(config)),
       heartbeat_(loop_, db_, id_, [this] { server_->beat(); }),
       housekeeping_(loop_, db_, secrets_, config.housekeeping),
-      file_expiry_(loop_, db_), webhooks_(loop_, db_, secrets_, config.webhooks, id_) {}
+      file_expiry_(loop_, db_), webhooks_(loop_, db_, secrets_, config.webhooks, id_),
+      reporter_(loop_, db_, [this](HelperReport report) { this->report(report); }) {}
 
 Service::~Service() = default;
 
@@ -124,6 +125,7 @@ bool Service::run() {
     event_reader_->start();
     event_publisher_->start();
     webhooks_.start();
+    reporter_.start();
     start_watchdog();
     loop_.log(io::LogLevel::notice, ("helper: " + id_.text() + " serves " + config_.socket).c_str());
     sd_notify(0, "READY=1");
@@ -144,6 +146,17 @@ void Service::notified(std::string_view channel, std::string_view payload) {
     } else {
         server_->bump_all();   // somebody's own NOTIFY: whatever it meant is covered
     }
+}
+
+void Service::report(HelperReport report) {
+    using Result = SendOutcome::Result;
+    report[HelperFigure::lines] = server_->peers();
+    report[HelperFigure::mails_sent_total] = outbox_.ended(Result::sent);
+    report[HelperFigure::mails_refused_total] = outbox_.ended(Result::refused);
+    report[HelperFigure::mails_deferred_total] = outbox_.ended(Result::deferred);
+    report[HelperFigure::webhooks_succeeded_total] = webhooks_.succeeded();
+    report[HelperFigure::webhooks_failed_total] = webhooks_.failed();
+    server_->report(report);
 }
 
 void Service::listening() {

@@ -13,6 +13,7 @@
 #include "helper/housekeeping.h"
 #include "helper/mailer.h"
 #include "helper/outbox.h"
+#include "helper/reporter.h"
 #include "helper/server.h"
 #include "helper/webhook_sender.h"
 #include "io/postgres.h"
@@ -38,6 +39,7 @@ class Service {
     void notified(std::string_view channel, std::string_view payload);
     void listening();
     void on_signal();
+    void report(HelperReport report);
     void idle();
     void finish();
     io::Task<void> wind_up();
@@ -61,6 +63,7 @@ class Service {
     Housekeeping housekeeping_;
     FileExpiry file_expiry_;
     WebhookSender webhooks_;
+    Reporter reporter_;
     int busy_ = 0;   // of outbox_ and webhooks_, those that have something in flight when stopping
     std::unique_ptr<Signals> signals_;
     std::unique_ptr<io::Timer> grace_;

@@ -193,6 +193,7 @@ void WebhookSender::finished(const ClaimedWebhook& webhook, WebhookAnswer answer
     --endpoint.in_flight;
     endpoint.used = loop_.now();
     const bool good = result.outcome.state == WebhookOutcome::State::succeeded;
+    ++(good ? succeeded_ : failed_);
     endpoint.window = good ? std::min(endpoint.window + 1, widest_window) : 1;
     if (!good) {
         std::string line =

@@ -39,6 +39,9 @@ class WebhookSender {
     io::Task<void> release();
 
     std::size_t in_flight() const { return jobs_.size() + results_.size(); }
+    // How many attempts have ended so since the start.
+    std::uint64_t succeeded() const { return succeeded_; }
+    std::uint64_t failed() const { return failed_; }
 
   private:
     struct Job;
@@ -76,6 +79,7 @@ class WebhookSender {
     std::list<Job> jobs_;
     std::vector<WebhookResult> results_;  // to be recorded
     std::size_t recording_ = 0;           // of results_, those on their way
+    std::uint64_t succeeded_ = 0, failed_ = 0;
     bool any_endpoint_ = true;
     bool claiming_ = false;  // a claim is on its way
     bool stopping_ = false;

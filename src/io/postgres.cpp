@@ -134,6 +134,9 @@ void Postgres::Pool::enqueue(PostgresQuery& query) {
     }
     Queue queue = queue_of(query);
     query.stage = PostgresQuery::Stage::waiting;
+    if (options.answered) {
+        query.enqueued = std::chrono::steady_clock::now();
+    }
     waiting[queue].push_back(&query);
     ++pending;
     if (query.deadline < overdue_at) {
@@ -200,6 +203,11 @@ void Postgres::Pool::drained() noexcept {
 void Postgres::Pool::answered(PostgresQuery& query, Result result) noexcept {
     silent = false;
     heard_at = loop.now();
+    if (options.answered) {
+        const auto took = std::chrono::steady_clock::now() - query.enqueued;
+        options.answered(query.statement.lane,
+                         std::chrono::duration_cast<std::chrono::microseconds>(took).count());
+    }
     query.result = std::move(result);
     query.stage = PostgresQuery::Stage::finished;
     finished.push_back(&query);
@@ -359,6 +367,19 @@ Task<Rows> Postgres::query(const Statement& statement, Parameters parameters) {
 }
 
 bool Postgres::available() const noexcept { return pool_->any(PostgresConnection::State::ready); }
+
+Postgres::Load Postgres::load() const noexcept {
+    Load load;
+    pool_->each([&load](PostgresPipeline& pipeline) {
+        load.connections += pipeline.state() == PostgresConnection::State::ready ? 1 : 0;
+        load.in_flight += pipeline.in_flight();
+    });
+    for (const auto& queue : pool_->waiting) {
+        load.waiting += queue.size();
+    }
+    load.refusing = pool_->refusing();
+    return load;
+}
 
 void Postgres::listen(std::vector<std::string> channels,
                       std::function<void(std::string_view channel, std::string_view payload)> notified,

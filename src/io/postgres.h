@@ -148,6 +148,8 @@ struct PostgresOptions {
     std::size_t queue = 512;                  // statements in flight and waiting, per pool; beyond: unavailable
     std::int64_t connect_timeout = 1000;      // ms
     std::string application_name = "portal";
+    // Called with how many microseconds each answer took, from enqueueing. May be empty; must not throw.
+    std::function<void(Lane lane, std::int64_t microseconds)> answered;
 
     // Adds numeric hostaddr for each host name. Blocking: at start-up, or in the helper off the loop. Throws
     // std::invalid_argument with a reason fit for an operator.
@@ -167,6 +169,13 @@ class Postgres {
 
     // At least one connection is up.
     bool available() const noexcept;
+
+    struct Load {
+        std::size_t connections = 0;   // up
+        std::size_t in_flight = 0, waiting = 0;
+        bool refusing = false;         // a query would fail at once
+    };
+    Load load() const noexcept;
 
     // Asks for notifications on a channel, now and after each reconnect (helper only: keeps one connection for it).
     // `connected` is called whenever listening has (again) begun: what was told in between is lost. Once per pool;

@@ -1,6 +1,7 @@
 // PostgresQuery: one statement from enqueueing to its answer, awaited by Postgres::query.
 #pragma once
 
+#include <chrono>
 #include <coroutine>
 #include <string>
 
@@ -42,6 +43,7 @@ class PostgresQuery {
     const Statement& statement;
     const Parameters& parameters;
     const std::int64_t deadline;   // in the loop's time
+    std::chrono::steady_clock::time_point enqueued;
     Stage stage = Stage::fresh;
     PostgresPipeline* pipeline = nullptr;   // in flight there
     std::size_t repeats = 0;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <coroutine>
 #include <cstring>
 #include <deque>
@@ -29,6 +30,7 @@ struct Redis::Connection final : Watcher, Posted {
     struct Pending {
         Receiver* receiver;      // null: forgotten
         std::int64_t deadline;
+        std::chrono::steady_clock::time_point sent;
     };
     struct Greeting final : Receiver {
         explicit Greeting(Connection& connection_) noexcept : connection(connection_) {}
@@ -126,7 +128,9 @@ void Redis::Connection::queue(const std::string_view* arguments, std::size_t cou
     std::size_t before = out.size();
     try {
         append(arguments, count);
-        pending.push_back({&receiver, loop.now() + limit});
+        pending.push_back({&receiver, loop.now() + limit,
+                           options.answered ? std::chrono::steady_clock::now()
+                                            : std::chrono::steady_clock::time_point()});
     } catch (...) {
         out.resize(before);
         throw;
@@ -221,6 +225,10 @@ bool Redis::Connection::read() noexcept {
 
 void Redis::Connection::deliver() noexcept {
     Receiver* receiver = pending.front().receiver;
+    if (options.answered) {
+        const auto took = std::chrono::steady_clock::now() - pending.front().sent;
+        options.answered(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
+    }
     pending.pop_front();
     if (!receiver) {
         return reply.clear();
@@ -381,6 +389,8 @@ bool Redis::send(const std::string_view* arguments, std::size_t count, Receiver&
 }
 
 void Redis::forget(Receiver& receiver) noexcept { connection_->forget(receiver); }
+
+std::size_t Redis::in_flight() const noexcept { return connection_->pending.size(); }
 
 std::int64_t Redis::timeouts() const noexcept { return connection_->timeouts; }
 

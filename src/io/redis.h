@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <stdexcept>
@@ -32,6 +33,8 @@ struct RedisOptions {
     int database = 0;
     std::int64_t budget = 250;     // ms a command may take
     std::string client_name = "portal";
+    // Called with how many microseconds each answer took. May be empty; must not throw.
+    std::function<void(std::int64_t microseconds)> answered;
 
     // redis://[user:password@]host[:port][/database] or unix:/path[?db=n]. Throws std::invalid_argument with a
     // reason fit for an operator. A host that is no numeric address is refused unless `resolve` is set, in which
@@ -92,6 +95,7 @@ class Redis {
     // Waits until available, at most `milliseconds`; tells whether it is. For start-up.
     Task<bool> connected(std::int64_t milliseconds);
 
+    std::size_t in_flight() const noexcept;
     std::int64_t timeouts() const noexcept;
     std::int64_t reconnects() const noexcept;
 

@@ -259,6 +259,11 @@ bool HelperLink::handle(const link::Frame& frame) {
                 callbacks_.bump_all();
             }
             return true;
+        case link::Type::figures:
+            if (callbacks_.report) {
+                callbacks_.report(frame.report);
+            }
+            return true;
         case link::Type::sent:
         case link::Type::listening:
         case link::Type::claimed:

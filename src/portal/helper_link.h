@@ -21,6 +21,7 @@ class HelperLink final : public HelperClient, public EventFeed, private io::Watc
         std::function<void()> beat;                  // a fresh one; old ones are dropped
         std::function<void(const Uuid&)> bump;
         std::function<void()> bump_all;              // also each time the line is up (again)
+        std::function<void(const HelperReport&)> report;
     };
 
     // `socket_path` with or without the prefix "unix:". Callbacks may be empty and must not destroy the link.

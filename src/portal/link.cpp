@@ -6,7 +6,7 @@ namespace portal::link {
 
 namespace {
 
-constexpr char version = 2;
+constexpr char version = 3;
 constexpr std::size_t header_size = 2;
 constexpr std::size_t longest_audience = 255;
 constexpr std::size_t most_audiences = 255;
@@ -185,6 +185,14 @@ std::string gap(const Uuid& workspace) {
     return frame;
 }
 
+std::string figures(const HelperReport& report) {
+    std::string frame = start(Type::figures);
+    for (std::uint64_t value : report) {
+        put(frame, value);
+    }
+    return frame;
+}
+
 std::optional<Frame> decode(std::string_view datagram) {
     if (datagram.size() < header_size || datagram.size() > max_frame || datagram[0] != version) {
         return std::nullopt;
@@ -265,6 +273,14 @@ std::optional<Frame> decode(std::string_view datagram) {
             }
             frame.ticket = number_at(payload, 0);
             frame.granted = payload[8] == 1;
+            return frame;
+        case Type::figures:
+            if (payload.size() != HelperReport::size() * 8) {
+                return std::nullopt;
+            }
+            for (std::size_t at = 0; at < HelperReport::size(); ++at) {
+                frame.report[HelperFigure(at)] = number_at(payload, at * 8);
+            }
             return frame;
         case Type::event:
             if (!read_event(payload, frame)) {

@@ -1,6 +1,6 @@
 // The frames between portal-helper and those who dial it (workers, portalctl): one per SEQPACKET datagram.
 //
-//   byte 0   version, 2
+//   byte 0   version, 3
 //   byte 1   type
 //   then     the payload below; integers are little-endian
 //
@@ -20,6 +20,7 @@
 //   evict      helper -> dialler   16 bytes key: somebody else claimed it for himself alone
 //   event      helper -> dialler   16 bytes workspace, u64 number, u8 count, count x (u8 length, audience), the text
 //   gap        helper -> dialler   16 bytes workspace, nil for all: events may have been missed, PostgreSQL has them
+//   figures    helper -> dialler   count x u64: HelperReport, in the order of HelperFigure
 //
 // An audience is who sees an event, always together with a workspace: "workspace", "customer:<uuid>",
 // "contact:<number>", "company:<number>". A dialler is sent an event once, with those of its audiences that the
@@ -34,6 +35,7 @@
 #include <vector>
 
 #include "portal/helper_client.h"
+#include "portal/metrics.h"
 #include "portal/uuid.h"
 
 namespace portal::link {
@@ -43,7 +45,7 @@ inline constexpr std::int64_t beat_interval = 250;   // ms
 
 enum class Type : std::uint8_t {
     hello = 1, send_now, welcome, beat, bump, bump_all, sent,
-    listen, unlisten, listening, claim, claimed, release, evict, event, gap,
+    listen, unlisten, listening, claim, claimed, release, evict, event, gap, figures,
 };
 
 // Which members count depends on the type. The views are into the datagram.
@@ -59,6 +61,7 @@ struct Frame {
     std::int64_t number = 0;                   // event
     std::vector<std::string_view> audiences;   // event
     std::string_view text;                     // event
+    HelperReport report;                       // figures
 };
 
 std::string hello();
@@ -79,6 +82,7 @@ std::string evict(const Uuid& key);
 std::string event(const Uuid& workspace, std::int64_t number, const std::vector<std::string_view>& audiences,
                   std::string_view text);
 std::string gap(const Uuid& workspace);
+std::string figures(const HelperReport& report);
 
 // Of a frame made here.
 inline Type type_of(std::string_view frame) {

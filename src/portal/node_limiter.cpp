@@ -115,7 +115,8 @@ void NodeLimiter::refuse(Verdict& verdict, const Policy& policy, const Zone::Adm
 }
 
 // 503: Redis cannot be asked, or the zone is full.
-void NodeLimiter::refuse_unavailable(Verdict& verdict) const {
+void NodeLimiter::refuse_unavailable(Verdict& verdict, Counter why) const {
+    zone_.count(why);
     verdict.allowed = false;
     verdict.unavailable = true;
     verdict.policy = nullptr;
@@ -124,6 +125,7 @@ void NodeLimiter::refuse_unavailable(Verdict& verdict) const {
 
 // Of several limits the headers tell of the one with the least remaining.
 void NodeLimiter::tell(Verdict& verdict, std::vector<Limit>& limits, const Zone::Admission* admissions) const {
+    zone_.count(verdict.degraded ? Counter::limiter_degraded : Counter::limiter_admitted);
     std::size_t least = 0;
     for (std::size_t index = 0; index < limits.size(); ++index) {
         limits[index].zone_at = admissions[index].logged_at;
@@ -153,7 +155,7 @@ io::Task<Verdict> NodeLimiter::admit(std::vector<Limit> limits) {
     const bool with_redis = redis_ != nullptr && redis_->available();
     verdict.degraded = redis_ != nullptr && !with_redis;
     if (verdict.degraded && fails_closed) {
-        refuse_unavailable(verdict);
+        refuse_unavailable(verdict, Counter::limiter_unavailable);
         return Decided::ready(std::move(verdict));
     }
 
@@ -165,14 +167,13 @@ io::Task<Verdict> NodeLimiter::admit(std::vector<Limit> limits) {
         return Decided::ready(std::move(verdict));
     }
     if (outcome == Zone::Outcome::full) {
-        zone_.count(Counter::limiter_full);
-        refuse_unavailable(verdict);
+        refuse_unavailable(verdict, Counter::limiter_full);
         return Decided::ready(std::move(verdict));
     }
     const bool asks = std::any_of(pending.admissions, pending.admissions + limits.size(),
                                   [](const Zone::Admission& admission) { return admission.ask; });
     if (!asks) {
-        zone_.count(verdict.degraded ? Counter::limiter_degraded : Counter::lease_hits);
+        zone_.count(Counter::lease_hits);
         tell(verdict, limits, pending.admissions);
         return Decided::ready(std::move(verdict));
     }
@@ -202,13 +203,12 @@ io::Task<Verdict> NodeLimiter::ask(Pending pending) {
 }
 
 void NodeLimiter::take_silence(Pending& pending) const {
-    zone_.count(Counter::limiter_degraded);
     pending.verdict.degraded = true;
     if (!pending.fails_closed) {
         return tell(pending.verdict, pending.limits, pending.admissions);
     }
     withdraw(pending);
-    refuse_unavailable(pending.verdict);
+    refuse_unavailable(pending.verdict, Counter::limiter_unavailable);
 }
 
 void NodeLimiter::take_answers(Pending& pending, const std::size_t* places, std::size_t asks,

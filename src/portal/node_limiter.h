@@ -38,7 +38,7 @@ class NodeLimiter final : public Limiter {
                       const RedisLog::Answers& answers) const;
     void take_silence(Pending& pending) const;
     void withdraw(const Pending& pending) const;
-    void refuse_unavailable(Verdict& verdict) const;
+    void refuse_unavailable(Verdict& verdict, Counter why) const;
     const Policy& resolve(const Policy& policy) const noexcept;
     void prepare(const std::vector<Limit>& limits, Zone::Admission* admissions) const;
     void refuse(Verdict& verdict, const Policy& policy, const Zone::Admission& admission) const;

@@ -24,6 +24,7 @@ void Zone::format(void* memory, std::size_t size) noexcept {
         offset += (bytes + 63) & ~std::uint64_t(63);
         return here;
     };
+    header->metrics = take(Metrics::size());
     header->generations = take(generation_count * sizeof(std::uint64_t));
     header->nobodies = take(nobody_count * sizeof(Nobody));
     // of what is left: 40 % principals, 10 % configs, 50 % limits, half of that for the cells of longer logs
@@ -46,8 +47,8 @@ bool Zone::recognises(const void* memory, std::size_t size) noexcept {
     return header.magic == zone_magic && header.layout == zone_layout && header.size <= size;
 }
 
-Zone::Zone(void* memory, ZoneLock& lock, Freshness freshness) noexcept
-    : memory_(memory), lock_(lock), freshness_(freshness) {}
+Zone::Zone(void* memory, ZoneLock& lock, Freshness freshness, unsigned worker) noexcept
+    : memory_(memory), lock_(lock), freshness_(freshness), metrics_(at<char>(header().metrics), worker) {}
 
 // ---- generations
 
@@ -248,16 +249,6 @@ void Zone::store_config(const Uuid& workspace, const CachedConfig& config, std::
     target->etag_size = std::uint32_t(config.etag.size());
     std::memcpy(target->body, config.body.data(), config.body.size());
     std::memcpy(target->etag, config.etag.data(), config.etag.size());
-}
-
-// ---- counters
-
-void Zone::count(Counter counter, std::uint64_t by) noexcept {
-    header().counters[std::size_t(counter)].fetch_add(by, std::memory_order_relaxed);
-}
-
-std::uint64_t Zone::counted(Counter counter) const noexcept {
-    return header().counters[std::size_t(counter)].load(std::memory_order_relaxed);
 }
 
 }  // namespace portal

@@ -15,6 +15,7 @@
 
 #include "portal/config_cache.h"
 #include "portal/limiter.h"
+#include "portal/metrics.h"
 #include "portal/principal.h"
 #include "portal/secrets.h"
 
@@ -37,18 +38,6 @@ class ZoneLock {
     ~ZoneLock() = default;
 };
 
-enum class Counter : std::uint32_t {
-    limiter_degraded,     // admitted by the zone alone because Redis did not answer
-    limiter_denied,
-    limiter_full,         // no free log: 503
-    redis_asks,
-    lease_hits,           // admitted from a lease, Redis not asked
-    principal_hits,
-    principal_misses,
-    stale_served,
-    count_,
-};
-
 class Zone {
   public:
     static constexpr std::size_t minimum = 4u << 20;
@@ -60,7 +49,8 @@ class Zone {
     // Whether `memory` was laid out by this version; `size` is not less than format() was given.
     static bool recognises(const void* memory, std::size_t size) noexcept;
 
-    Zone(void* memory, ZoneLock& lock, Freshness freshness) noexcept;
+    // `worker` is its number among its fellows.
+    Zone(void* memory, ZoneLock& lock, Freshness freshness, unsigned worker = 0) noexcept;
 
     // ---- generations
     // Read before a query is sent; what the query brings is stored under it.
@@ -126,8 +116,10 @@ class Zone {
     // A look: is there room (by the zone's own log and known denials)?
     bool exhausted(const LimitKey& key, std::uint32_t quota, std::uint32_t window, std::int64_t now) noexcept;
 
-    void count(Counter counter, std::uint64_t by = 1) noexcept;
-    std::uint64_t counted(Counter counter) const noexcept;
+    // ---- metrics
+    Metrics& metrics() noexcept { return metrics_; }
+    void count(Counter counter) noexcept { metrics_.count(counter); }
+    std::uint64_t counted(Counter counter) const noexcept { return metrics_.counted(counter); }
 
   private:
     // The tables themselves: zone_tables.h.
@@ -161,6 +153,7 @@ class Zone {
     void* memory_;
     ZoneLock& lock_;
     Freshness freshness_;
+    Metrics metrics_;
 };
 
 }  // namespace portal

@@ -11,7 +11,7 @@
 namespace portal {
 
 inline constexpr std::uint64_t zone_magic = 0x6c61747261706e67;   // "gnportal"
-inline constexpr std::uint32_t zone_layout = 1;
+inline constexpr std::uint32_t zone_layout = 2;
 inline constexpr std::uint32_t generation_count = 1u << 14;
 inline constexpr std::uint32_t nobody_count = 1u << 12;
 
@@ -125,10 +125,9 @@ struct Zone::Header {
     std::atomic<std::uint64_t> generation;
     std::uint64_t floor;      // what was read before this is to be read again
     std::int64_t beat_at;
-    std::uint64_t generations, principals, nobodies, configs, limits;   // offsets
+    std::uint64_t metrics, generations, principals, nobodies, configs, limits;   // offsets
     std::uint32_t principal_buckets, config_buckets, limit_buckets;
     Log::Pool pool;
-    std::atomic<std::uint64_t> counters[std::size_t(Counter::count_)];
 };
 
 class Zone::Guard {

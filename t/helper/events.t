@@ -22,12 +22,12 @@ sub dial {
     my ($path) = @_;
     socket(my $line, AF_UNIX, SOCK_SEQPACKET, 0) or die "socket: $!";
     connect($line, pack_sockaddr_un($path // "$dir/helper.sock")) or die "connect: $!";
-    send($line, "\x02\x01", 0);
+    send($line, "\x03\x01", 0);
     return $line;
 }
 sub bytes_of { pack 'H32', $_[0] =~ s/-//gr }
 sub uuid { join '-', unpack 'H8H4H4H4H12', $_[0] }
-sub ask { my ($line, $type, $payload) = @_; send($line, "\x02" . chr($type) . $payload, 0) }
+sub ask { my ($line, $type, $payload) = @_; send($line, "\x03" . chr($type) . $payload, 0) }
 # The next frame within some seconds, beats and bumps passed over.
 sub frame {
     my ($line, $seconds) = @_;

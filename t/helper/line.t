@@ -13,7 +13,7 @@ sub dial {
     my ($hello) = @_;
     socket(my $line, AF_UNIX, SOCK_SEQPACKET, 0) or die "socket: $!";
     connect($line, pack_sockaddr_un($t->dir . '/helper.sock')) or die "connect: $!";
-    send($line, $hello // "\x02\x01", 0);
+    send($line, $hello // "\x03\x01", 0);
     return $line;
 }
 # The frames that come within some seconds, or until one of this type: [type, payload, when].
@@ -89,7 +89,7 @@ subtest 'send this now' => sub {
     my $id = $t->value('SELECT id FROM portal.outbox');
     my $ask = sub {
         my ($ticket, $uuid) = @_;
-        send($line, "\x02\x02" . pack('Q<', $ticket) . pack('H32', $uuid =~ s/-//gr), 0);
+        send($line, "\x03\x02" . pack('Q<', $ticket) . pack('H32', $uuid =~ s/-//gr), 0);
         my ($sent) = of_type(7, frames($line, 5, 7));
         return unpack 'Q<Ca*', $sent->[1] // '';
     };
@@ -108,7 +108,7 @@ subtest 'a mail asked for twice at once is sent once' => sub {
     my $made = $t->ctl('invite', 'contact', '--workspace', $workspace->{slug}, $t->contact($workspace)->{id});
     my $id = $t->value('SELECT id FROM portal.outbox ORDER BY created_at DESC LIMIT 1');
     my $other = dial();
-    my $frame = sub { "\x02\x02" . pack('Q<', $_[0]) . pack('H32', $id =~ s/-//gr) };
+    my $frame = sub { "\x03\x02" . pack('Q<', $_[0]) . pack('H32', $id =~ s/-//gr) };
     send($line, $frame->(1), 0);
     send($line, $frame->(2), 0);
     send($other, $frame->(3), 0);
@@ -125,7 +125,7 @@ subtest 'a mail asked for twice at once is sent once' => sub {
 };
 
 subtest 'other tongues' => sub {
-    for my $hello ("\x01\x01", "\x02\x09", "x" x 60000, "\x02\x02") {
+    for my $hello ("\x02\x01", "\x03\x09", "x" x 60000, "\x03\x02") {
         my $stranger = dial($hello);
         is((frames($stranger, 3, 99))[-1][0], 'closed', 'closed');
     }

@@ -96,6 +96,8 @@ subtest 'what is missing' => sub {
     }
     bad('portal_workspace', qr/"portal_auth" needs "portal_workspace": a slug, a variable, or "any"/, undef,
         location('location / { portal_auth customer; }'));
+    bad('which health', qr/invalid parameter "well" in "portal_health", expected "live" or "ready"/, 'portal_health', location('location = /health { portal_health well; }'));
+    bad('content twice', qr/has its content from elsewhere already/, 'portal_metrics', location('location = /metrics { proxy_pass http://127.0.0.1:1;', 'portal_metrics; }'));
     bad('whom to let in', qr/whom to let in/, 'scope=', location('location / { portal_workspace any; portal_auth scope=client_portal:read; }'));
 };
 

@@ -32,6 +32,14 @@ TEST(LinkFrames, SurviveTheRoundTrip) {
     EXPECT_EQ(asked->ticket, 0x0123456789abcdefull);
     EXPECT_EQ(asked->id, some_id);
 
+    HelperReport report;
+    report[HelperFigure::mails_waiting] = 12;
+    report[HelperFigure::webhooks_failed_total] = 0x0123456789abcdefull;
+    auto reported = link::decode(link::figures(report));
+    ASSERT_TRUE(reported);
+    EXPECT_EQ(reported->report[HelperFigure::mails_waiting], 12u);
+    EXPECT_EQ(reported->report[HelperFigure::webhooks_failed_total], 0x0123456789abcdefull);
+
     auto told = link::decode(link::sent(7, {SendOutcome::Result::refused, "550 no such user"}));
     ASSERT_TRUE(told);
     EXPECT_EQ(told->ticket, 7u);
@@ -91,14 +99,14 @@ TEST(LinkFrames, TellAnEventTooLargeAsAGap) {
 }
 
 TEST(LinkFrames, HaveTheirLayout) {
-    EXPECT_EQ(link::hello(), std::string("\x02\x01", 2));
-    EXPECT_EQ(link::send_now(1, Uuid{}), std::string("\x02\x02\x01", 3) + std::string(23, '\0'));
+    EXPECT_EQ(link::hello(), std::string("\x03\x01", 2));
+    EXPECT_EQ(link::send_now(1, Uuid{}), std::string("\x03\x02\x01", 3) + std::string(23, '\0'));
     EXPECT_EQ(link::sent(258, {SendOutcome::Result::deferred, "x"}),
-              std::string("\x02\x07\x02\x01\0\0\0\0\0\0\x02x", 12));
+              std::string("\x03\x07\x02\x01\0\0\0\0\0\0\x02x", 12));
     EXPECT_EQ(link::claim(1, Uuid{}, 258),
-              std::string("\x02\x0b\x01", 3) + std::string(23, '\0') + std::string("\x02\x01\0\0", 4));
+              std::string("\x03\x0b\x01", 3) + std::string(23, '\0') + std::string("\x02\x01\0\0", 4));
     EXPECT_EQ(link::event(Uuid{}, 3, {"workspace"}, "text"),
-              std::string("\x02\x0f", 2) + std::string(16, '\0') + std::string("\x03\0\0\0\0\0\0\0\x01\x09", 10) +
+              std::string("\x03\x0f", 2) + std::string(16, '\0') + std::string("\x03\0\0\0\0\0\0\0\x01\x09", 10) +
                   "workspacetext");
 }
 
@@ -110,10 +118,10 @@ TEST(LinkFrames, StayBelowTheLimit) {
 
 TEST(LinkFrames, RefuseWhatTheyAreNot) {
     EXPECT_FALSE(link::decode(""));
-    EXPECT_FALSE(link::decode("\x02"));
+    EXPECT_FALSE(link::decode("\x03"));
     EXPECT_FALSE(link::decode(std::string("\x01\x01", 2)));       // another version
-    EXPECT_FALSE(link::decode(std::string("\x02\x00", 2)));       // no type
-    EXPECT_FALSE(link::decode(std::string("\x02\x63", 2)));       // an unknown one
+    EXPECT_FALSE(link::decode(std::string("\x03\x00", 2)));       // no type
+    EXPECT_FALSE(link::decode(std::string("\x03\x63", 2)));       // an unknown one
     for (const std::string& frame : {link::hello(), link::bump_all(), link::welcome(some_id), link::bump(some_id),
                                      link::beat(5), link::send_now(1, some_id), link::listening(3),
                                      link::claim(4, some_id, 8), link::claimed(4, true), link::release(some_id),
@@ -150,7 +158,7 @@ class Line : public testing::Test {
         return std::make_unique<helper::Server>(loop_, path_, some_id, std::move(send_now));
     }
     HelperLink::Callbacks counting() {
-        return {[this] { ++beats_; }, [this](const Uuid& id) { bumped_.push_back(id); }, [this] { ++bumped_all_; }};
+        return {[this] { ++beats_; }, [this](const Uuid& id) { bumped_.push_back(id); }, [this] { ++bumped_all_; }, {}};
     }
     io::Task<bool> until(std::function<bool()> met) {
         for (int step = 0; step < 400; ++step) {
