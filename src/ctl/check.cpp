@@ -3,6 +3,8 @@
 
 #include <sys/stat.h>
 
+#include <memory>
+
 #include "ctl/output.h"
 #include "ctl/verbs.h"
 #include "portal/workspace.h"
@@ -42,17 +44,10 @@ Finding check_mail_settings(const MailConfig& mail) {
     return finding;
 }
 
-Finding check_base_url(const ConfigFile& config) {
-    if (config.base_url.empty()) {
-        return {"base URL", Finding::Kind::wrong, "none is set",
-                "add base_url = \"https://portal.example.com\""};
-    }
-    return {"base URL", Finding::Kind::fine, "links begin with " + config.base_url, ""};
-}
-
-std::vector<Finding> look_at_everything(const ConfigFile& config, const std::string& conninfo) {
+std::vector<Finding> look_at_everything(const ConfigFile& config, const std::string& conninfo,
+                                        const std::string& nginx_file) {
     std::vector<Finding> findings;
-    findings.push_back(check_base_url(config));
+    findings.push_back(check_base_url(config.base_url));
     findings.push_back(check_secret(config));
     findings.push_back(check_database("database", config.postgres));
     if (!config.owner_postgres.empty()) {
@@ -63,6 +58,10 @@ std::vector<Finding> look_at_everything(const ConfigFile& config, const std::str
     findings.push_back(check_mail_settings(config.mail));
     findings.push_back(check_mail_server(config.mail));
     findings.push_back(check_helper(config.socket));
+    findings.push_back(check_clock(conninfo));
+    for (Finding& finding : check_nginx(config, nginx_file, conninfo)) {
+        findings.push_back(std::move(finding));
+    }
     return findings;
 }
 
@@ -102,11 +101,13 @@ void report(Session& session, const std::vector<Finding>& findings) {
 void add_check_verb(Verb app, Session& session) {
     Verb verb = app.verb("check", "Look at every part: what is wrong, and how to mend it",
                          "portalctl check --config /etc/portal/portal.toml");
-    verb.run([&session] {
+    auto nginx_file = std::make_shared<std::string>("/etc/nginx/nginx.conf");
+    verb.text("--nginx", *nginx_file, "nginx's configuration; by default /etc/nginx/nginx.conf, if it is there");
+    verb.run([&session, nginx_file] {
         std::vector<Finding> findings;
         try {
             session.conninfo();
-            findings = look_at_everything(session.config(), session.conninfo());
+            findings = look_at_everything(session.config(), session.conninfo(), *nginx_file);
             findings.insert(findings.begin(),
                             {"configuration", Finding::Kind::fine, session.config_path, ""});
         } catch (const std::invalid_argument& error) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "portal/config_file.h"
 
@@ -20,5 +21,11 @@ Finding check_schema(const std::string& conninfo, const std::string& migrations)
 Finding check_redis(const std::string& url);
 Finding check_mail_server(const MailConfig& mail);
 Finding check_helper(const std::string& socket);
+// The database's clock beside this host's.
+Finding check_clock(const std::string& conninfo);
+// Whether the address links begin with leads here.
+Finding check_base_url(const std::string& url);
+// `file` is nginx's main configuration file.
+std::vector<Finding> check_nginx(const ConfigFile& config, const std::string& file, const std::string& conninfo);
 
 }  // namespace portal::ctl
