@@ -51,6 +51,8 @@ public:
 
 private:
     portal::io::Task<decision_t> decide(ngx_portal_loc_conf_t *plcf);
+    void judge(ngx_portal_loc_conf_t *plcf, const ngx_str_t &slug,
+        bool unavailable, decision_t &decision);
     portal::io::Task<void> authenticate(const ngx_str_t *slug);
     portal::io::Task<void> charge(ngx_array_t *limits, decision_t &decision);
     portal::LimitKey key_of(const ngx_portal_limit_t &limit) const;
@@ -246,53 +248,19 @@ guard_t::decide(ngx_portal_loc_conf_t *plcf)
             }
         }
 
-        if (unavailable) {
-            ctx_->auth_status = NGX_HTTP_SERVICE_UNAVAILABLE;
-            decision.status = NGX_HTTP_SERVICE_UNAVAILABLE;
-            decision.headers.push_back({ "Retry-After", "1" });
-            co_return decision;
+        judge(plcf, slug, unavailable, decision);
+
+        if (decision.status != NGX_OK) {
+
+            if (!plcf->auth_dry_run) {
+                co_return decision;
+            }
+
+            ctx_->auth_dry_run = 1;
+            ngx_portal_this_worker->zone.count(
+                portal::Counter::access_dry_run);
+            decision = decision_t{};
         }
-
-        const portal::Principal  &principal = found_.principal;
-        const bool  known = found_.state == portal::Authentication::State::known;
-
-        if (found_.state == portal::Authentication::State::limited) {
-            ctx_->auth_status = NGX_HTTP_TOO_MANY_REQUESTS;
-            found_.verdict.add_headers(decision.headers);
-            decision.status = NGX_HTTP_TOO_MANY_REQUESTS;
-            co_return decision;
-        }
-
-        if (found_.state == portal::Authentication::State::invalid) {
-            ctx_->auth_status = NGX_HTTP_UNAUTHORIZED;
-            found_.verdict.add_headers(decision.headers);
-            decision.status = NGX_HTTP_UNAUTHORIZED;
-            decision.challenge = challenge_invalid;
-            co_return decision;
-        }
-
-        /* the wrong kind and another workspace's count as none */
-
-        if (!known || !(plcf->kinds & portal::api::only(principal.kind))
-            || (plcf->workspace != nullptr
-                && !ngx_portal_same_slug(slug, principal.workspace_slug)))
-        {
-            ctx_->auth_status = NGX_HTTP_UNAUTHORIZED;
-            decision.status = NGX_HTTP_UNAUTHORIZED;
-            decision.challenge = challenge;
-            co_return decision;
-        }
-
-        if ((principal.scopes & plcf->scopes) != plcf->scopes
-            || (by_cookie_ && !ngx_portal_same_origin(r_)))
-        {
-            ctx_->auth_status = NGX_HTTP_FORBIDDEN;
-            decision.status = NGX_HTTP_FORBIDDEN;
-            co_return decision;
-        }
-
-        ctx_->auth_status = NGX_HTTP_OK;
-        ctx_->principal = principal;
     }
 
     if (plcf->limits != nullptr && !charged_) {
@@ -300,6 +268,63 @@ guard_t::decide(ngx_portal_loc_conf_t *plcf)
     }
 
     co_return decision;
+}
+
+
+/* may whoever was found come in? */
+
+void
+guard_t::judge(ngx_portal_loc_conf_t *plcf, const ngx_str_t &slug,
+    bool unavailable, decision_t &decision)
+{
+    const portal::Principal  &principal = found_.principal;
+
+    if (unavailable) {
+        ctx_->auth_status = NGX_HTTP_SERVICE_UNAVAILABLE;
+        decision.status = NGX_HTTP_SERVICE_UNAVAILABLE;
+        decision.headers.push_back({ "Retry-After", "1" });
+        return;
+    }
+
+    if (found_.state == portal::Authentication::State::limited) {
+        ctx_->auth_status = NGX_HTTP_TOO_MANY_REQUESTS;
+        found_.verdict.add_headers(decision.headers);
+        decision.status = NGX_HTTP_TOO_MANY_REQUESTS;
+        return;
+    }
+
+    if (found_.state == portal::Authentication::State::invalid) {
+        ctx_->auth_status = NGX_HTTP_UNAUTHORIZED;
+        found_.verdict.add_headers(decision.headers);
+        decision.status = NGX_HTTP_UNAUTHORIZED;
+        decision.challenge = challenge_invalid;
+        return;
+    }
+
+    /* the wrong kind and another workspace's count as none */
+
+    if (found_.state != portal::Authentication::State::known
+        || !(plcf->kinds & portal::api::only(principal.kind))
+        || (plcf->workspace != nullptr
+            && !ngx_portal_same_slug(slug, principal.workspace_slug)))
+    {
+        ctx_->auth_status = NGX_HTTP_UNAUTHORIZED;
+        decision.status = NGX_HTTP_UNAUTHORIZED;
+        decision.challenge = challenge;
+        return;
+    }
+
+    if ((principal.scopes & plcf->scopes) != plcf->scopes
+        || (by_cookie_ && !ngx_portal_same_origin(r_)))
+    {
+        ctx_->auth_status = NGX_HTTP_FORBIDDEN;
+        decision.status = NGX_HTTP_FORBIDDEN;
+        return;
+    }
+
+    ctx_->auth_status = NGX_HTTP_OK;
+    ctx_->auth_dry_run = 0;
+    ctx_->principal = principal;
 }
 
 
@@ -390,25 +415,44 @@ guard_t::charge(ngx_array_t *array, decision_t &decision)
 
     ngx_portal_this_worker->look_at_address(r_->connection);
 
-    std::vector<portal::Limit>  limits;
+    std::vector<portal::Limit>  limits, tried;
 
     for (ngx_uint_t i = 0; i < array->nelts; i++) {
-        limits.push_back({ &limit[i].policy, key_of(limit[i]) });
+        auto  &list = limit[i].dry_run ? tried : limits;
+
+        list.push_back({ &limit[i].policy, key_of(limit[i]) });
     }
 
-    portal::Verdict  verdict = co_await limiter.admit(std::move(limits));
+    if (!limits.empty()) {
+        portal::Verdict  verdict = co_await limiter.admit(std::move(limits));
 
-    verdict.add_headers(decision.headers);
+        verdict.add_headers(decision.headers);
 
-    if (!verdict.allowed) {
-        ctx_->limit_status = 2;
-        decision.status = verdict.unavailable ? NGX_HTTP_SERVICE_UNAVAILABLE
-                                              : NGX_HTTP_TOO_MANY_REQUESTS;
-        co_return;
+        if (!verdict.allowed) {
+            ctx_->limit_status = 2;
+            decision.status = verdict.unavailable
+                                  ? NGX_HTTP_SERVICE_UNAVAILABLE
+                                  : NGX_HTTP_TOO_MANY_REQUESTS;
+            co_return;
+        }
+
+        ctx_->limit_status = verdict.degraded ? 3 : 1;
     }
 
     charged_ = true;
-    ctx_->limit_status = verdict.degraded ? 3 : 1;
+
+    if (!tried.empty()) {
+        portal::Verdict  verdict = co_await limiter.admit(std::move(tried));
+
+        if (!verdict.allowed) {
+            ctx_->limit_status = 4;
+            ngx_portal_this_worker->zone.count(
+                portal::Counter::access_dry_run);
+
+        } else if (ctx_->limit_status == 0) {
+            ctx_->limit_status = verdict.degraded ? 3 : 1;
+        }
+    }
 }
 
 

@@ -17,8 +17,10 @@ struct ngx_portal_context_t {
     u_char              request_id[32];
     portal::Principal   principal;
     ngx_uint_t          auth_status;    /* 0: not asked; 200, 401, 403 ... */
+    ngx_uint_t          auth_dry_run;   /* let through nevertheless */
     ngx_uint_t          limit_status;   /* 0: none; 1: passed; 2: refused;
-                                           3: passed while degraded */
+                                           3: passed while degraded;
+                                           4: passed, dry_run refuses */
     ngx_str_t           credential;     /* taken out of the request line */
 };
 

@@ -11,6 +11,7 @@
 
 #include <sys/un.h>
 
+#include "assertion.h"
 #include "status.h"
 #include "zone.h"
 
@@ -240,6 +241,13 @@ ngx_command_t  ngx_portal_commands[] = {
     { ngx_string("portal_health"),
       NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_portal_health,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      nullptr },
+
+    { ngx_string("portal_jwks"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_portal_jwks,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       nullptr },
@@ -815,6 +823,9 @@ ngx_portal_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) noexcept try
         } else if (text == "any") {
             plcf->kinds |= ngx_portal_any_kind;
 
+        } else if (text == "dry_run") {
+            plcf->auth_dry_run = 1;
+
         } else if (text.starts_with("scope=")) {
             auto  scope = portal::parse_scope(text.substr(6));
 
@@ -828,7 +839,7 @@ ngx_portal_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) noexcept try
         } else {
             return invalid(cf, cmd, &value[i],
                            "\"customer\", \"member\", \"workspace\", "
-                           "\"portal\", \"any\", \"off\" or \"scope=\"");
+                           "\"portal\", \"any\", \"off\", \"scope=\" or \"dry_run\"");
         }
     }
 
@@ -944,6 +955,9 @@ ngx_portal_rate_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         {
             name = text.substr(5);
 
+        } else if (text == "dry_run") {
+            limit.dry_run = true;
+
         } else if (text == "on_error=allow") {
             limit.policy.on_error = portal::Policy::OnError::degrade;
 
@@ -953,7 +967,8 @@ ngx_portal_rate_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         } else {
             return invalid(cf, cmd, &value[i],
                            "\"key=principal|customer|workspace|address\", "
-                           "\"name=NAME\" or \"on_error=allow|deny\"");
+                           "\"name=NAME\", \"on_error=allow|deny\" or "
+                           "\"dry_run\"");
         }
     }
 

@@ -161,6 +161,32 @@ redact_request(ngx_http_request_t *r, std::string *first)
 }
 
 
+/* what only we may say of a caller: a backend is to see it from us, or empty */
+
+static void
+empty_forged(ngx_http_request_t *r) noexcept
+{
+    static constexpr std::string_view  prefix = "x-portal-";
+
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = static_cast<ngx_table_elt_t *>(part->elts);
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].key.len > prefix.size()
+                && ngx_memcmp(h[i].lowcase_key, prefix.data(), prefix.size())
+                   == 0)
+            {
+                h[i].value.len = 0;
+            }
+        }
+    }
+}
+
+
 ngx_int_t
 ngx_portal_redact_handler(ngx_http_request_t *r) noexcept try
 {
@@ -172,6 +198,7 @@ ngx_portal_redact_handler(ngx_http_request_t *r) noexcept try
     }
 
     redact_request(r, &credential);
+    empty_forged(r);
 
     if (credential.empty()) {
         return NGX_DECLINED;

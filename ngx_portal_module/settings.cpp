@@ -391,6 +391,7 @@ ngx_portal_create_loc_conf(ngx_conf_t *cf) noexcept
      *     plcf->kinds = 0;
      *     plcf->scopes = 0;
      *     plcf->auth_set = 0;
+     *     plcf->auth_dry_run = 0;
      *     plcf->workspace = NULL;
      *     plcf->limits = NULL;
      */
@@ -417,6 +418,7 @@ ngx_portal_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child) noexcept
         conf->kinds = prev->kinds;
         conf->scopes = prev->scopes;
         conf->auth_set = prev->auth_set;
+        conf->auth_dry_run = prev->auth_dry_run;
     }
 
     if (conf->workspace == nullptr && conf->any_workspace == NGX_CONF_UNSET) {

@@ -74,6 +74,7 @@ struct ngx_portal_limit_t {
 
     portal::Policy  policy;
     key_e           key;
+    bool            dry_run;
 };
 
 
@@ -83,6 +84,7 @@ struct ngx_portal_loc_conf_t {
     ngx_uint_t                  kinds;        /* bits; off: 0 */
     uint32_t                    scopes;
     ngx_uint_t                  auth_set;     /* portal_auth given here */
+    ngx_uint_t                  auth_dry_run;
     ngx_http_complex_value_t   *workspace;
     ngx_flag_t                  any_workspace;
     ngx_array_t                *limits;       /* of ngx_portal_limit_t */

@@ -8,10 +8,7 @@
 #include "worker.h"
 
 
-static ngx_int_t ngx_portal_send_text(ngx_http_request_t *r, ngx_uint_t status,
-    ngx_str_t type, std::string_view text);
-static char *ngx_portal_content(ngx_conf_t *cf, ngx_http_handler_pt handler)
-    noexcept;
+static constexpr std::string_view  no_store = "no-store";
 
 
 ngx_int_t
@@ -26,7 +23,7 @@ ngx_portal_metrics_handler(ngx_http_request_t *r) noexcept try
 
     ngx_portal_this_worker->tell();
 
-    return ngx_portal_send_text(r, NGX_HTTP_OK, type,
+    return ngx_portal_send_text(r, NGX_HTTP_OK, type, no_store,
                ngx_portal_this_worker->requests.text(portal::monotonic_ms()));
 
 } catch (...) {
@@ -39,7 +36,7 @@ ngx_portal_live_handler(ngx_http_request_t *r) noexcept try
 {
     static const ngx_str_t  type = ngx_string("application/json");
 
-    return ngx_portal_send_text(r, NGX_HTTP_OK, type,
+    return ngx_portal_send_text(r, NGX_HTTP_OK, type, no_store,
                                 "{\"status\":\"live\"}");
 
 } catch (...) {
@@ -78,16 +75,16 @@ ngx_portal_ready_handler(ngx_http_request_t *r) noexcept try
 
     return ngx_portal_send_text(r, ready ? NGX_HTTP_OK
                                          : NGX_HTTP_SERVICE_UNAVAILABLE,
-                                type, answer.dump());
+                                type, no_store, answer.dump());
 
 } catch (...) {
     return NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_portal_send_text(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t type,
-    std::string_view text)
+    std::string_view caching, std::string_view text)
 {
     ngx_int_t     rc;
     ngx_buf_t    *b;
@@ -108,7 +105,7 @@ ngx_portal_send_text(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t type,
     r->headers_out.content_type_len = type.len;
 
     if (ngx_portal_add_header(r, ngx_string("Cache-Control"),
-                              ngx_string("no-store"))
+                              ngx_portal_str(caching))
         != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -164,7 +161,7 @@ ngx_portal_health(ngx_conf_t *cf, ngx_command_t *cmd, void *) noexcept
 }
 
 
-static char *
+char *
 ngx_portal_content(ngx_conf_t *cf, ngx_http_handler_pt handler) noexcept
 {
     ngx_portal_main_conf_t    *pmcf;

@@ -1,9 +1,10 @@
 #include "variables.h"
 
+#include "assertion.h"
 #include "context.h"
 #include "cookie.h"
 #include "exchange.h"
-#include "portal/principal.h"
+#include "portal/assertion.h"
 
 
 using text_pt = std::string (*)(const portal::Principal &principal);
@@ -16,6 +17,8 @@ static ngx_int_t ngx_portal_auth_status_variable(ngx_http_request_t *r,
 static ngx_int_t ngx_portal_limit_status_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data) noexcept;
 static ngx_int_t ngx_portal_request_id_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data) noexcept;
+static ngx_int_t ngx_portal_return_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data) noexcept;
 static ngx_int_t ngx_portal_cookie_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data) noexcept;
@@ -53,33 +56,6 @@ static std::string
 token_id(const portal::Principal &principal)
 {
     return id_text(principal.token_id);
-}
-
-
-/* who it is, across sessions: "customer:ID", "contact:ID" ... */
-
-static std::string
-principal_name(const portal::Principal &principal)
-{
-    switch (principal.kind) {
-    case portal::Kind::workspace:
-        return "workspace:" + principal.workspace_id.text();
-
-    case portal::Kind::customer:
-        return "customer:" + principal.customer_id.text();
-
-    case portal::Kind::member:
-        return "member:" + principal.member_id.text();
-
-    case portal::Kind::portal:
-        return (principal.addressee_is_company ? "company:" : "contact:")
-               + std::to_string(principal.addressee_id);
-
-    case portal::Kind::none:
-        break;
-    }
-
-    return {};
 }
 
 
@@ -127,12 +103,18 @@ static ngx_http_variable_t  ngx_portal_variables[] = {
 
     { ngx_string("portal_principal"), nullptr,
       ngx_portal_principal_variable,
-      reinterpret_cast<uintptr_t>(principal_name), NGX_HTTP_VAR_NOCACHEABLE,
+      reinterpret_cast<uintptr_t>(portal::subject_of), NGX_HTTP_VAR_NOCACHEABLE,
       0 },
 
     { ngx_string("portal_scopes"), nullptr,
       ngx_portal_principal_variable,
       reinterpret_cast<uintptr_t>(scopes), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("portal_assertion"), nullptr,
+      ngx_portal_assertion_variable, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("portal_return_to"), nullptr,
+      ngx_portal_return_variable, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("portal_auth_status"), nullptr,
       ngx_portal_auth_status_variable, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
@@ -215,6 +197,32 @@ ngx_portal_principal_variable(ngx_http_request_t *r,
 }
 
 
+/* let through, and would have been refused so */
+
+static ngx_int_t
+ngx_portal_set_dry_run(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    const ngx_str_t &status) noexcept
+{
+    static const ngx_str_t  suffix = ngx_string("_DRY_RUN");
+
+    u_char     *p;
+    ngx_str_t   value;
+
+    value.len = status.len + suffix.len;
+    value.data = static_cast<u_char *>(ngx_pnalloc(r->pool, value.len));
+    if (value.data == nullptr) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(value.data, status.data, status.len);
+    ngx_memcpy(p, suffix.data, suffix.len);
+
+    ngx_portal_set(v, value);
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_portal_auth_status_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t) noexcept
@@ -239,6 +247,10 @@ ngx_portal_auth_status_variable(ngx_http_request_t *r,
         return NGX_OK;
     }
 
+    if (ctx->auth_dry_run) {
+        return ngx_portal_set_dry_run(r, v, value);
+    }
+
     ngx_portal_set(v, value);
 
     return NGX_OK;
@@ -256,6 +268,7 @@ ngx_portal_limit_status_variable(ngx_http_request_t *r,
         ngx_string("PASSED"),
         ngx_string("REJECTED"),
         ngx_string("DEGRADED"),
+        ngx_string("REJECTED_DRY_RUN"),
     };
 
     ctx = ngx_portal_find_context(r);
@@ -282,6 +295,44 @@ ngx_portal_request_id_variable(ngx_http_request_t *r,
     }
 
     ngx_portal_set(v, id);
+
+    return NGX_OK;
+}
+
+
+/*
+ * What the client asked for, escaped for an argument of a sign-in's address;
+ * "%2F" where that is no path of this site ("//evil.example", "/\\evil") or
+ * cannot be asked for again
+ */
+
+static ngx_int_t
+ngx_portal_return_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t) noexcept
+{
+    size_t     escaped;
+    ngx_str_t  path = r->unparsed_uri, value;
+
+    if (path.len == 0 || path.data[0] != '/'
+        || (path.len > 1 && (path.data[1] == '/' || path.data[1] == '\\'))
+        || !(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)))
+    {
+        ngx_str_set(&path, "/");
+    }
+
+    escaped = ngx_escape_uri(nullptr, path.data, path.len,
+                             NGX_ESCAPE_URI_COMPONENT);
+
+    value.len = path.len + 2 * escaped;
+    value.data = static_cast<u_char *>(ngx_pnalloc(r->pool, value.len));
+    if (value.data == nullptr) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_escape_uri(value.data, path.data, path.len,
+                          NGX_ESCAPE_URI_COMPONENT);
+
+    ngx_portal_set(v, value);
 
     return NGX_OK;
 }

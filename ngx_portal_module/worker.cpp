@@ -152,6 +152,7 @@ ngx_portal_worker::ngx_portal_worker(const ngx_portal_product_t &product,
       zone(ngx_portal_zone_memory(pmcf.zone), lock, freshness_of(pmcf),
            ngx_worker),
       requests(zone.metrics(), ngx_portal_router()),
+      assertions(*product.secrets, product.settings.base_url),
       postgres(loop, timed(product.postgres, zone.metrics())),
       redis(product.redis
                 ? std::make_unique<portal::io::Redis>(loop,

@@ -13,6 +13,7 @@
 #include "api/router.h"
 #include "event_loop.h"
 #include "page/answer.h"
+#include "portal/assertion.h"
 #include "portal/authenticator.h"
 #include "portal/config_cache.h"
 #include "portal/helper_link.h"
@@ -87,6 +88,7 @@ public:
     ngx_portal_zone_lock                   lock;
     portal::Zone                           zone;
     portal::api::RouteMetrics              requests;
+    portal::Assertions                     assertions;
     portal::io::Postgres                   postgres;
     std::unique_ptr<portal::io::Redis>     redis;
     portal::NodeLimiter                    limiter;

@@ -1,8 +1,10 @@
 #include "portal/zone.h"
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 
+#include "portal/assertion.h"
 #include "portal/zone_tables.h"
 
 namespace portal {
@@ -27,12 +29,14 @@ void Zone::format(void* memory, std::size_t size) noexcept {
     header->metrics = take(Metrics::size());
     header->generations = take(generation_count * sizeof(std::uint64_t));
     header->nobodies = take(nobody_count * sizeof(Nobody));
-    // of what is left: 40 % principals, 10 % configs, 50 % limits, half of that for the cells of longer logs
+    // of what is left: 40 % principals, 10 % configs, 5 % assertions, 25 % limits, 20 % the cells of longer logs
     const std::uint64_t rest = size - offset - 512;
     header->principal_buckets = std::uint32_t(rest * 2 / 5 / sizeof(PrincipalBucket));
     header->principals = take(header->principal_buckets * sizeof(PrincipalBucket));
     header->config_buckets = std::max(1u, std::uint32_t(rest / 10 / sizeof(ConfigBucket)));
     header->configs = take(header->config_buckets * sizeof(ConfigBucket));
+    header->assertion_count = std::uint32_t(rest / 20 / sizeof(AssertionEntry));
+    header->assertions = take(header->assertion_count * sizeof(AssertionEntry));
     header->limit_buckets = std::uint32_t(rest / 4 / sizeof(LimitBucket));
     header->limits = take(header->limit_buckets * sizeof(LimitBucket));
     header->pool.count = std::uint32_t((size - offset - 64) / sizeof(Log::Cell));
@@ -249,6 +253,38 @@ void Zone::store_config(const Uuid& workspace, const CachedConfig& config, std::
     target->etag_size = std::uint32_t(config.etag.size());
     std::memcpy(target->body, config.body.data(), config.body.size());
     std::memcpy(target->etag, config.etag.data(), config.etag.size());
+}
+
+// ---- assertions
+
+bool Zone::find_assertion(const Digest& key, std::int64_t now, std::string& out) noexcept {
+    // room first: nothing is allocated while the lock is held
+    char text[longest_assertion];
+    std::size_t size = 0;
+    {
+        Guard guard(lock_);
+        auto& entry = at<AssertionEntry>(header().assertions)[first_word(key.data()) % header().assertion_count];
+        Marked::recover(entry);
+        if (entry.size != 0 && entry.key == key && now - entry.made_at < assertion_reuse * 1000) {
+            size = entry.size;
+            std::memcpy(text, entry.text, size);
+        }
+    }
+    out.assign(text, size);
+    return size != 0;
+}
+
+void Zone::store_assertion(const Digest& key, std::string_view text, std::int64_t now) noexcept {
+    if (text.size() > longest_assertion) {
+        return;
+    }
+    Guard guard(lock_);
+    auto& entry = at<AssertionEntry>(header().assertions)[first_word(key.data()) % header().assertion_count];
+    Marked writing(entry);
+    entry.key = key;
+    entry.made_at = now;
+    entry.size = std::uint32_t(text.size());
+    std::memcpy(entry.text, text.data(), text.size());
 }
 
 }  // namespace portal

@@ -76,6 +76,12 @@ class Zone {
     void store_config(const Uuid& workspace, const CachedConfig& config, std::uint64_t generation,
                       std::int64_t now) noexcept;
 
+    // ---- assertions
+    static constexpr std::size_t longest_assertion = 1024;
+    // One not older than assertion_reuse.
+    bool find_assertion(const Digest& key, std::int64_t now, std::string& out) noexcept;
+    void store_assertion(const Digest& key, std::string_view text, std::int64_t now) noexcept;
+
     // ---- limits
     // A quota over this is logged in steps of window / 64, rounded up, and may be leased.
     static constexpr std::uint32_t exact_quota = 100;
@@ -129,6 +135,7 @@ class Zone {
     struct Nobody;
     struct ConfigEntry;
     struct ConfigBucket;
+    struct AssertionEntry;
     struct Log;
     struct LimitEntry;
     struct LimitBucket;

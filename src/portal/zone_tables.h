@@ -54,6 +54,15 @@ struct Zone::ConfigBucket {
     ConfigEntry entries[ways];
 };
 
+// One place for each key, so that whoever comes last has it.
+struct Zone::AssertionEntry {
+    std::uint32_t mark;
+    std::uint32_t size;   // 0: free
+    std::int64_t made_at;
+    Digest key;
+    char text[longest_assertion];
+};
+
 // A limit's admissions, oldest first: (time, how many) in cells of nine, the first cell inside the entry, the others
 // from a free list. Times are the low 32 bits of the clock: all are within one window of each other.
 struct Zone::Log {
@@ -125,8 +134,8 @@ struct Zone::Header {
     std::atomic<std::uint64_t> generation;
     std::uint64_t floor;      // what was read before this is to be read again
     std::int64_t beat_at;
-    std::uint64_t metrics, generations, principals, nobodies, configs, limits;   // offsets
-    std::uint32_t principal_buckets, config_buckets, limit_buckets;
+    std::uint64_t metrics, generations, principals, nobodies, configs, assertions, limits;   // offsets
+    std::uint32_t principal_buckets, config_buckets, assertion_count, limit_buckets;
     Log::Pool pool;
 };
 

@@ -147,6 +147,8 @@ subtest 'nginx configurations' => sub {
     is_accepted(slurp("$root/conf/nginx/minimal.conf"), '', 'conf/nginx/minimal.conf');
     my $site = slurp("$root/conf/nginx/site.conf") =~ s/host=db1,db2/host=127.0.0.1,127.0.0.2/r;    # no names here
     is_accepted($site, 'http', 'conf/nginx/site.conf');
+    my $upstream = "upstream site { server 127.0.0.1:1; }\n";
+    is_accepted($upstream . "server {\n" . slurp("$root/conf/nginx/guarded.conf") . '}', 'http', 'conf/nginx/guarded.conf');
 };
 
 subtest 'the configuration of portal-helper' => sub {
