@@ -172,6 +172,9 @@ subtest 'paths and links' => sub {
     my %path = map { s/[.,:]+$//r => 1 } $readme =~ m{(?<![\w/.~-])((?:conf|t|src|ngx_portal_module)/[\w./-]*)}g;
     cmp_ok(scalar keys %path, '>=', 10, 'paths found');
     ok(-e "$root/$_", $_) for sort keys %path;
+    my @tests = map { s/`//gr } slurp("$root/SECURITY.md") =~ m{`t/[\w./]+`}g;
+    cmp_ok(scalar @tests, '>=', 30, 'SECURITY.md names tests');
+    is_deeply([grep { !-e "$root/$_" } @tests], [], 'which are there');
     my %anchor = map { lc =~ s/[^\w -]//gr =~ tr/ /-/r => 1 } $readme =~ /^#+ (.*)$/mg;
     ok($anchor{$_}, "#$_") for $readme =~ /\]\(#([^)]+)\)/g;
 };
