@@ -155,10 +155,11 @@ void EventHub::Stream::start(http::StreamSink& sink) noexcept try {
     sink_ = &sink;
     next_beat_ = hub_.loop_.now() + hub_.limits_.heartbeat;
     state_ = State::live;
-    std::string prelude = retry_line(2000, 2000) + ": connected\n\n";
+    // an id at once: whoever comes back before the first event misses none either
+    const std::string begin = std::to_string(last_);
+    std::string prelude = retry_line(2000, 2000) + ": connected\nid: " + begin + "\n\n";
     if (reset_) {
-        const std::string newest = std::to_string(last_);
-        prelude += "id: " + newest + "\nevent: reset\ndata: {\"id\":" + newest + "}\n\n";
+        prelude += "id: " + begin + "\nevent: reset\ndata: {\"id\":" + begin + "}\n\n";
     }
     if (!give(last_, shared(prelude))) {
         missed_ = true;
@@ -528,10 +529,7 @@ void EventHub::on_gap(const Uuid& workspace) {
             gaps_.insert(id);
         }
     }
-    if (!gaps_.empty() && (!looking_.valid() || looking_.done())) {
-        looking_ = look_for_missed();
-        looking_.start();
-    }
+    look();
 }
 
 void EventHub::on_evict(const Uuid& key) {
@@ -544,15 +542,26 @@ void EventHub::on_evict(const Uuid& key) {
     }
 }
 
+// The helper is another, or has forgotten: it is told all, and what it did not send meanwhile is looked for.
 void EventHub::on_line() {
+    claiming_.clear();
+    for (const Stream* stream : streams_) {
+        for (const auto claim : {Stream::session, Stream::address, Stream::ticket}) {
+            if (stream->claims_ & claim) {
+                claiming_.push_back(feed_->claim(stream->key(claim), UINT32_MAX));
+                claiming_.back().start();   // asks at once, so that no release goes before it
+            }
+        }
+    }
     listen_again_ = true;
+    deaf_ = true;
+    on_gap(Uuid{});
     if (!listening_.valid() || listening_.done()) {
         listening_ = listen_again();
         listening_.start();
     }
 }
 
-// The helper is another, or has forgotten: it is told all, and what it did not send meanwhile is looked for.
 io::Task<void> EventHub::listen_again() {
     while (listen_again_) {
         listen_again_ = false;
@@ -575,25 +584,22 @@ io::Task<void> EventHub::listen_again() {
                 found->second.listened = heard;
             }
         }
-        on_gap(Uuid{});
-        std::vector<Uuid> claims;
-        for (const Stream* stream : streams_) {
-            for (const auto claim : {Stream::session, Stream::address}) {
-                if (stream->claims_ & claim) {
-                    claims.push_back(stream->key(claim));
-                }
-            }
-        }
-        for (const Uuid& key : claims) {
-            co_await feed_->claim(key, UINT32_MAX);
-        }
     }
+    deaf_ = false;
+    look();
 }
 
 // ---- catching up
 
+void EventHub::look() {
+    if (!gaps_.empty() && !deaf_ && (!looking_.valid() || looking_.done())) {
+        looking_ = look_for_missed();
+        looking_.start();
+    }
+}
+
 io::Task<void> EventHub::look_for_missed() {
-    while (!gaps_.empty()) {
+    while (!gaps_.empty() && !deaf_) {
         const Uuid workspace = *gaps_.begin();
         bool asked = true;
         try {
@@ -769,9 +775,7 @@ void EventHub::tick() noexcept {
         }
     }
     if (now >= retry_at_) {
-        if (!gaps_.empty()) {
-            on_gap(*gaps_.begin());
-        }
+        look();
         if (!behind_.empty()) {
             Stream* first = behind_.front();
             behind_.pop_front();
@@ -780,6 +784,7 @@ void EventHub::tick() noexcept {
         }
     }
     check_some();
+    std::erase_if(claiming_, [](const auto& asked) { return asked.done(); });
     if (!streams_.empty()) {
         tick_->set(tick_interval);
     }

@@ -98,6 +98,7 @@ class EventHub final : private EventListener {
     void leave(Stream& stream) noexcept;
 
     io::Task<void> listen_again();
+    void look();
     io::Task<void> look_for_missed();
     io::Task<void> look_for_missed(Uuid workspace);
     void deliver(Workspace& workspace, std::int64_t number, const std::vector<AudienceKey>& audiences,
@@ -121,7 +122,9 @@ class EventHub final : private EventListener {
     std::unique_ptr<io::Timer> tick_;
 
     bool listen_again_ = false;
+    bool deaf_ = false;                  // the line does not know every audience yet: gaps stay open
     io::Task<void> listening_;
+    std::vector<io::Task<EventFeed::Claim>> claiming_;   // again, on a new line
     Ids gaps_;                           // workspaces in which something may be missing
     io::Task<void> looking_;
     std::deque<Stream*> behind_;         // those waiting for a reader

@@ -24,6 +24,7 @@ struct Answer {
 };
 
 constexpr std::int64_t patience = 1000;        // ms for what the helper knows at once
+constexpr std::int64_t listen_patience = 5000; // ms; a line on which nobody answers is given up
 
 }  // namespace
 
@@ -111,7 +112,10 @@ io::Task<SendOutcome> HelperLink::send_now(Uuid outbox_id, std::int64_t millisec
 io::Task<bool> HelperLink::listen(Uuid workspace, std::string audience) {
     const std::uint64_t ticket = next_ticket_++;
     std::string frame = link::listen(ticket, workspace, audience);
-    Answer answer = co_await Asking(*this, ticket, std::move(frame), patience);
+    Answer answer = co_await Asking(*this, ticket, std::move(frame), listen_patience);
+    if (!answer.answered && helper_id_) {
+        hang_up("it does not answer");   // on another line it is told all again
+    }
     co_return answer.answered;
 }
 
