@@ -6,7 +6,7 @@
 namespace portal::helper {
 namespace {
 
-constexpr std::int64_t live_pause = 10;      // ms between two polls: somebody here listens,
+constexpr std::int64_t live_pause = 5;       // ms between two polls: somebody here listens,
 constexpr std::int64_t waiting_pause = 250;  // another helper has the turn, or something is down,
 constexpr std::int64_t idle_pause = 1000;    // nobody here listens
 constexpr std::int64_t trim_interval = 10000;

@@ -1,7 +1,7 @@
 // EventPublisher: gives committed events their numbers and publishes them, in order, to the Redis stream, or without
 // Redis to this process's own reader. One helper at a time does it, as long as it keeps its lease.
 //
-// Polls: every 10 ms while somebody listens here, four times a second while another helper has the turn, once a second
+// Polls: every 5 ms while somebody listens here, four times a second while another helper has the turn, once a second
 // while nobody listens. What a crash left numbered and unpublished is published by whoever has the turn next.
 #pragma once
 
