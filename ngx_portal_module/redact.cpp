@@ -161,13 +161,25 @@ redact_request(ngx_http_request_t *r, std::string *first)
 }
 
 
-/* what only we may say of a caller: a backend is to see it from us, or empty */
+/*
+ * What only we may say of a caller: a backend is to see it from us, or empty.
+ * The two that remain ask something of the portal and say nothing of anyone.
+ */
+
+static bool
+is_forged(std::string_view name) noexcept
+{
+    static constexpr std::string_view  prefix = "x-portal-";
+
+    return name.starts_with(prefix)
+           && name != "x-portal-workspace"
+           && name != "x-portal-cookie";
+}
+
 
 static void
 empty_forged(ngx_http_request_t *r) noexcept
 {
-    static constexpr std::string_view  prefix = "x-portal-";
-
     ngx_uint_t        i;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
@@ -176,9 +188,8 @@ empty_forged(ngx_http_request_t *r) noexcept
         h = static_cast<ngx_table_elt_t *>(part->elts);
 
         for (i = 0; i < part->nelts; i++) {
-            if (h[i].key.len > prefix.size()
-                && ngx_memcmp(h[i].lowcase_key, prefix.data(), prefix.size())
-                   == 0)
+            if (is_forged({ reinterpret_cast<char *>(h[i].lowcase_key),
+                            h[i].key.len }))
             {
                 h[i].value.len = 0;
             }

@@ -41,7 +41,8 @@ subtest 'from now on' => sub {
     my @lines = tail(qr/test\.now/, told($ws, 'test.now'));
     is_deeply([grep { !/test\.now/ } @lines], [], 'nothing of before');
     like($lines[0], qr/ test\.now (company:3 contact:7|contact:7 company:3) \{"b":"\?"\}$/, 'control characters are not printed');
-    @lines = tail(qr/test\.other/, told($other, 'test.other'));
+    # the last ones of before may get their numbers only now
+    @lines = grep { !/test\.now/ } tail(qr/test\.other/, told($other, 'test.other'));
     like($lines[0], qr/ \Q$other->{slug}\E \d+ test\.other/, 'of all workspaces');
 };
 
