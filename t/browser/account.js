@@ -1,4 +1,4 @@
-import { ask, data, finish, is, look, newContext, ok, shot, signIn, step } from './lib/page.js';
+import { ask, becomes, data, finish, is, look, newContext, ok, shot, signIn, step } from './lib/page.js';
 
 const context = await newContext({ expected: [401, 403, 422] });
 const page = await context.newPage();
@@ -40,10 +40,10 @@ await step('billing details: a state only where there is one, errors beside thei
     await page.getByLabel('City').fill('Palo Alto');
     await page.getByRole('button', { name: 'Save' }).click();
     await page.getByText('Please choose a country.').waitFor();
-    is(await page.getByLabel('Country').getAttribute('aria-invalid'), 'true', 'the country is marked');
-    is(await page.getByLabel('State').count(), 0, 'no state without a country');
+    await becomes(() => page.getByLabel('Country').getAttribute('aria-invalid'), 'true', 'the country is marked');
+    await becomes(() => page.getByLabel('State').count(), 0, 'no state without a country');
     await page.getByLabel('Country').selectOption('Germany');
-    is(await page.getByLabel('State').count(), 0, 'no state in Germany');
+    await becomes(() => page.getByLabel('State').count(), 0, 'no state in Germany');
     await page.getByLabel('Country').selectOption('United States');
     await page.getByRole('button', { name: 'Save' }).click();
     await page.getByText('Please choose one of this country.').waitFor();
@@ -59,7 +59,7 @@ await step('billing details: a state only where there is one, errors beside thei
     is(JSON.parse(billing_address).state, 'US-CA', 'the state is stored');
     await page.reload();
     await heading('Billing details').waitFor();
-    is(await page.getByLabel('City').inputValue(), 'Palo Alto', 'a reload shows it');
+    await becomes(() => page.getByLabel('City').inputValue(), 'Palo Alto', 'a reload shows it');
     await look(page, 'billing');
 });
 
@@ -68,9 +68,9 @@ await step('what is typed survives going elsewhere on the page', async () => {
     await tab('Files').click();
     await heading('Files').waitFor();
     await page.goBack();
-    is(await page.getByLabel('City').inputValue(), 'San Francisco', 'it is still there');
+    await becomes(() => page.getByLabel('City').inputValue(), 'San Francisco', 'it is still there');
     await page.getByRole('button', { name: 'Discard' }).click();
-    is(await page.getByLabel('City').inputValue(), 'Palo Alto', 'and can be thrown away');
+    await becomes(() => page.getByLabel('City').inputValue(), 'Palo Alto', 'and can be thrown away');
 });
 
 await step('team: adding', async () => {
@@ -99,7 +99,7 @@ await step('team: roles, removing, handing over', async () => {
     await page.getByRole('dialog').getByText('Remove Dinesh Chugtai?').waitFor();
     await look(page, 'team-remove');
     await page.keyboard.press('Escape');
-    is(await page.getByRole('dialog').count(), 0, 'Escape changes nothing');
+    await becomes(() => page.getByRole('dialog').count(), 0, 'Escape changes nothing');
     await page.getByRole('button', { name: 'Remove Dinesh' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click();
     await page.getByText('Dinesh Chugtai is no longer on the team.').waitFor();
@@ -110,7 +110,7 @@ await step('team: roles, removing, handing over', async () => {
     await page.getByRole('dialog').getByRole('button', { name: 'Hand over' }).click();
     await person('Jared Dunn').getByText('Owner').waitFor();
     await person('Richard Hendricks').getByText('Billing manager').waitFor();
-    is(await page.getByLabel('Role of Monica Hall').getByText('Owner').count(), 0, 'a billing manager hands nothing over');
+    await becomes(() => page.getByLabel('Role of Monica Hall').getByText('Owner').count(), 0, 'a billing manager hands nothing over');
 });
 
 await step('sessions: seen and ended', async () => {

@@ -1,11 +1,11 @@
-import { ask, data, finish, is, newContext, ok, step } from './lib/page.js';
+import { ask, becomes, data, finish, newContext, ok, step } from './lib/page.js';
 
 // Signs in by the frame in FILE.html, sees a row come by itself and saves something.
 async function use(page, file, title) {
     const frame = page.frameLocator('iframe');
     await page.goto(`${data.embedder}/site/${file}.html`);
     if (file === 'code') {
-        is(await frame.getByLabel('E-mail address').inputValue(), 'mike@example.com', 'the address is filled in');
+        await becomes(() => frame.getByLabel('E-mail address').inputValue(), 'mike@example.com', 'the address is filled in');
         await frame.getByRole('button', { name: 'Send the code' }).click();
         await frame.getByLabel('Code of six characters').fill(await ask('code', 'mike@example.com', 1));
     }

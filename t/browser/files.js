@@ -1,4 +1,4 @@
-import { data, finish, is, look, newContext, ok, shot, signIn, step } from './lib/page.js';
+import { becomes, data, finish, is, look, newContext, ok, shot, signIn, step } from './lib/page.js';
 
 const page = await (await newContext({ expected: [404] })).newPage();
 const rows = page.locator('.file-row');
@@ -29,16 +29,16 @@ await step('pages, back and reload', async () => {
 await step('sorting by downloads, filtering by status, searching', async () => {
     await page.getByLabel('Sort by').selectOption('Oldest first');
     await settled();
-    is((await titles())[0], 'File 1', 'the oldest is the first');
+    await becomes(async () => (await titles())[0], 'File 1', 'the oldest is the first');
     await page.getByLabel('Status').selectOption('Active');
     await page.getByText('5 files', { exact: true }).waitFor();
     await page.getByLabel('Status').selectOption('All');
     await page.getByLabel('Search files').fill('file-7');
     await page.getByText('1 file', { exact: true }).waitFor();
-    is((await titles())[0], 'File 7', 'it is found by its file name');
+    await becomes(async () => (await titles())[0], 'File 7', 'it is found by its file name');
     await page.reload();
     await page.getByText('1 file', { exact: true }).waitFor();
-    is(await page.getByLabel('Search files').inputValue(), 'file-7', 'a reload keeps the search');
+    await becomes(() => page.getByLabel('Search files').inputValue(), 'file-7', 'a reload keeps the search');
     await page.getByLabel('Search files').fill('nowhere');
     await heading('Files').waitFor();
     await page.getByRole('heading', { name: 'Nothing fits' }).waitFor();
@@ -52,8 +52,8 @@ await step('a file opens its downloads and payments', async () => {
     await page.getByText('1 file', { exact: true }).waitFor();
     await rows.first().click();
     await heading('File 1').waitFor();
-    is(await page.evaluate(() => document.activeElement.tagName), 'H1', 'the focus is on its title');
-    is(await page.title(), 'File 1 · Acme Ltd', 'so is the title of the window');
+    await becomes(() => page.evaluate(() => document.activeElement.tagName), 'H1', 'the focus is on its title');
+    await becomes(() => page.title(), 'File 1 · Acme Ltd', 'so is the title of the window');
     await page.getByText('Download 2').waitFor();
     await page.getByText('$25.00').waitFor();
     ok((await page.getByRole('link', { name: 'Open the file' }).getAttribute('href') ?? '').startsWith('https://files.example.com/short1-'), 'it opens at the workspace\'s address');
@@ -85,9 +85,9 @@ await step('with the keyboard alone', async () => {
     await page.reload();
     await page.getByText('24 files').waitFor();
     await page.keyboard.press('Tab');
-    is(await page.evaluate(() => document.activeElement.textContent), 'Skip to content', 'the first stop skips to the content');
+    await becomes(() => page.evaluate(() => document.activeElement.textContent), 'Skip to content', 'the first stop skips to the content');
     await page.keyboard.press('Enter');
-    is(await page.evaluate(() => document.activeElement.id), 'content', 'and does');
+    await becomes(() => page.evaluate(() => document.activeElement.id), 'content', 'and does');
     await rows.locator('.row-title').first().focus();
     await page.keyboard.press('Enter');
     await heading(/^Avery/).waitFor();
@@ -97,7 +97,7 @@ await step('in German', async () => {
     await page.getByRole('button', { name: 'Deutsch' }).click();
     await page.getByRole('link', { name: 'Alle Dateien' }).click();
     await page.getByText('24 Dateien').waitFor();
-    is(await page.evaluate(() => document.documentElement.lang), 'de', 'the page says so');
+    await becomes(() => page.evaluate(() => document.documentElement.lang), 'de', 'the page says so');
     await shot(page, 'files-german');
     await page.getByRole('button', { name: 'English' }).click();
 });

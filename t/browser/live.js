@@ -1,4 +1,4 @@
-import { ask, data, finish, is, look, newContext, ok, shot, signIn, step } from './lib/page.js';
+import { ask, becomes, data, finish, is, look, newContext, ok, shot, signIn, step } from './lib/page.js';
 
 const context = await newContext({ expected: [401, 403, 503] });
 const first = await context.newPage();
@@ -44,7 +44,7 @@ await step('offline is said, and what was missed is there afterwards', async () 
     is(await row(second, 'Missed news').count(), 0, 'offline nothing comes');
     await context.setOffline(false);
     await row(second, 'Missed news').waitFor();
-    is(await second.getByText('You are offline.').count(), 0, 'it no longer says so');
+    await becomes(() => second.getByText('You are offline.').count(), 0, 'it no longer says so');
 });
 
 await step('where streams are refused the lists are read again by and by', async () => {
@@ -68,12 +68,12 @@ await step('a session that ends while one types asks to sign in, and what was ty
     await second.getByText('This session was ended somewhere else.').waitFor();
     await second.getByText('What you were typing is kept').waitFor();
     await look(second, 'ended');
-    is(await second.getByLabel('E-mail address').inputValue(), 'owner@example.com', 'the address is filled in');
+    await becomes(() => second.getByLabel('E-mail address').inputValue(), 'owner@example.com', 'the address is filled in');
     await second.getByRole('button', { name: 'Send the code' }).click();
     await second.getByLabel('Code of six characters').fill(await ask('code', 'owner@example.com', 3));
     await heading(second, 'Billing details').waitFor();
-    is(await second.getByLabel('Name on the invoice').inputValue(), 'Half typed Ltd', 'the name is back');
-    is(await second.getByLabel('City').inputValue(), 'Springfield', 'the city is back');
+    await becomes(() => second.getByLabel('Name on the invoice').inputValue(), 'Half typed Ltd', 'the name is back');
+    await becomes(() => second.getByLabel('City').inputValue(), 'Springfield', 'the city is back');
     await second.getByText('is back. It is not saved yet.').waitFor();
 });
 

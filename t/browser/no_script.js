@@ -1,4 +1,4 @@
-import { ask, data, finish, is, newContext, ok, shot, step } from './lib/page.js';
+import { ask, becomes, data, finish, newContext, ok, shot, step } from './lib/page.js';
 
 const context = await newContext({ javaScriptEnabled: false, expected: [401, 403, 409] });
 const page = await context.newPage();
@@ -55,7 +55,7 @@ await step('in German', async () => {
     await page.getByRole('link', { name: 'Deutsch' }).click();
     await page.getByText('Sie sind angemeldet.').waitFor();
     await page.goto(start);
-    is(await page.locator('html').getAttribute('lang'), 'de', 'it is remembered');
+    await becomes(() => page.locator('html').getAttribute('lang'), 'de', 'it is remembered');
 });
 
 await finish();

@@ -1,4 +1,4 @@
-import { ask, data, finish, is, look, newContext, ok, step } from './lib/page.js';
+import { ask, becomes, data, finish, look, newContext, ok, step } from './lib/page.js';
 
 const page = await (await newContext({ expected: [409] })).newPage();
 const heading = (name, on = page) => on.getByRole('heading', { name, level: 1 });
@@ -13,13 +13,13 @@ await step('who does not know his workspace chooses it after the code', async ()
     await heading('Where do you want to go?').waitFor();
     await page.getByRole('button', { name: 'Hooli Inc' }).click();
     await heading('Files').waitFor();
-    is(new URL(page.url()).pathname, `/shop/${data.other}/portal`, 'and is there, below the prefix');
+    await becomes(() => new URL(page.url()).pathname, `/shop/${data.other}/portal`, 'and is there, below the prefix');
 });
 
 await step('signed in at one workspace is not signed out by another, and the way back is there', async () => {
     await page.goto(data.link);
     await heading('Files').waitFor();
-    is(await page.getByRole('link', { name: 'Back to Acme Ltd' }).getAttribute('href'), 'https://shop.example.com/cart', 'it leads to the shop');
+    await becomes(() => page.getByRole('link', { name: 'Back to Acme Ltd' }).getAttribute('href'), 'https://shop.example.com/cart', 'it leads to the shop');
     await page.reload();
     await heading('Files').waitFor();
     await page.goto(`${data.url}/${data.other}/portal`);

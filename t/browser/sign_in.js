@@ -1,4 +1,4 @@
-import { ask, data, finish, is, look, newContext, ok, step } from './lib/page.js';
+import { ask, becomes, data, finish, is, look, newContext, ok, step } from './lib/page.js';
 
 const page = await (await newContext({ expected: [401, 409, 422] })).newPage();
 const code = page.getByLabel('Code of six characters');
@@ -11,8 +11,8 @@ await step('an address that is none is told beside its field', async () => {
     await look(page, 'sign-in');
     await page.getByRole('button', { name: 'Send the code' }).click();
     await page.getByText('does not look like an e-mail').waitFor();
-    is(await page.getByLabel('E-mail address').getAttribute('aria-invalid'), 'true', 'the field says that it is wrong');
-    is(await page.evaluate(() => document.activeElement.name), 'email', 'and has the focus');
+    await becomes(() => page.getByLabel('E-mail address').getAttribute('aria-invalid'), 'true', 'the field says that it is wrong');
+    await becomes(() => page.evaluate(() => document.activeElement.name), 'email', 'and has the focus');
 });
 
 let right;
@@ -21,14 +21,14 @@ await step('the code is asked for, and the focus is where it goes', async () => 
     await page.keyboard.press('Enter');
     await heading('Check your mail').waitFor();
     right = await ask('code', 'mike@example.com', 1);
-    is(await page.evaluate(() => document.activeElement.getAttribute('autocomplete')), 'one-time-code', 'the browser may fill it in');
+    await becomes(() => page.evaluate(() => document.activeElement.getAttribute('autocomplete')), 'one-time-code', 'the browser may fill it in');
     await look(page, 'code');
 });
 
 await step('back leads to the address, forward and a reload to the code', async () => {
     await page.goBack();
     await heading(/Sign in to Acme/).waitFor();
-    is(await page.getByLabel('E-mail address').inputValue(), 'mike@example.com', 'the address is still there');
+    await becomes(() => page.getByLabel('E-mail address').inputValue(), 'mike@example.com', 'the address is still there');
     await page.goForward();
     await heading('Check your mail').waitFor();
     await page.reload();
@@ -39,11 +39,11 @@ await step('back leads to the address, forward and a reload to the code', async 
 await step('a wrong code says so and can be typed again', async () => {
     await code.fill(right === 'AAAAAA' ? 'BBBBBB' : 'AAAAAA');
     await page.getByRole('alert').filter({ hasText: 'not right' }).waitFor();
-    is(await code.inputValue(), '', 'the slots are empty again');
+    await becomes(() => code.inputValue(), '', 'the slots are empty again');
     await look(page, 'code-wrong');
     await page.getByText('No mail?').click();
     await page.getByText('spam folder').waitFor();
-    is(await page.getByRole('button', { name: /Send it again in/ }).getAttribute('aria-disabled'), 'true', 'it can be sent again only later');
+    await becomes(() => page.getByRole('button', { name: /Send it again in/ }).getAttribute('aria-disabled'), 'true', 'it can be sent again only later');
 });
 
 await step('a right code pasted in lower case with blanks signs in', async () => {

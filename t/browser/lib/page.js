@@ -22,6 +22,17 @@ export function is(got, wanted, name) {
     ok(got === wanted, name, `got ${JSON.stringify(got)}, wanted ${JSON.stringify(wanted)}`);
 }
 
+// What the page shows a moment later at most: it draws, and moves the focus, after it has changed.
+export async function becomes(read, wanted, name) {
+    const end = Date.now() + 5000;
+    let got = await read();
+    while (got !== wanted && Date.now() < end) {
+        await new Promise((done) => setTimeout(done, 20));
+        got = await read();
+    }
+    is(got, wanted, name);
+}
+
 // Asks the test file.
 export async function ask(verb, ...values) {
     say({ do: verb, with: values });
