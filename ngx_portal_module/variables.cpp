@@ -4,6 +4,7 @@
 #include "context.h"
 #include "cookie.h"
 #include "exchange.h"
+#include "http/site_path.h"
 #include "portal/assertion.h"
 
 
@@ -313,8 +314,8 @@ ngx_portal_return_variable(ngx_http_request_t *r,
     size_t     escaped;
     ngx_str_t  path = r->unparsed_uri, value;
 
-    if (path.len == 0 || path.data[0] != '/'
-        || (path.len > 1 && (path.data[1] == '/' || path.data[1] == '\\'))
+    if (!portal::http::is_site_path({ reinterpret_cast<char *>(path.data),
+                                      path.len })
         || !(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)))
     {
         ngx_str_set(&path, "/");

@@ -79,6 +79,7 @@ io::Task<View> portal_page(Visit& visit) {
     }
     require_location(call, house);
     http::Query query(call.request.query);
+    take_return(visit, query);
     const std::string email = query.string("email").value_or("");
     const bool session = house && has_session(call, house->slug);
     View view;
@@ -190,7 +191,7 @@ io::Task<Response> respond(Visit& visit) {
 }
 
 io::Task<Response> answer_page(api::Call& call, Server& server, Address address) {
-    Visit visit{call, server, address, choose_language(call.request)};
+    Visit visit{call, server, address, choose_language(call.request), ""};
     Response response;
     try {
         response = co_await respond(visit);

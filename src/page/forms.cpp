@@ -82,11 +82,16 @@ std::int64_t retry_after(const Response& response) {
     return seconds;
 }
 
-Response see_other(const Visit& visit, const std::string& path) {
+Response see_other(std::string path) {
     Response response;
     response.status = 303;
-    response.with("Location", visit.server.site.base() + path);
+    response.with("Location", std::move(path));
     return response;
+}
+
+// Signed in: where one came from, else the portal, `path` below the base URL's.
+Response signed_in(const Visit& visit, const std::string& path) {
+    return see_other(visit.return_to.empty() ? visit.server.site.base() + path : visit.return_to);
 }
 
 // The form again, with the reason above it.
@@ -117,7 +122,7 @@ io::Task<Response> request_code(Visit& visit, http::Query form, std::optional<Ho
     const std::int64_t wait = retry_after(answer.response);
     pass_on(visit, answer.response);
     if (status == 202) {
-        co_return see_other(visit, portal_path(house) + "?step=code");
+        co_return see_other(visit.server.site.base() + page_path(visit, house, "code"));
     }
     View view = email_view(visit, std::move(house));
     view.form->value = email;
@@ -136,6 +141,7 @@ Response choice_page(const Visit& visit, const Json& answer, std::optional<House
                            : visit.say("sign_in.choose_customer_lead", {{"name", name}});
     Form form;
     form.action = portal_path(view.house) + "/authenticate";
+    form.hidden = std::move(view.form->hidden);
     form.hidden.emplace_back("selection_token", std::string(answer["selection_token"].text()));
     const Json choices = answer[workspaces ? "workspaces" : "customers"];
     for (std::size_t index = 0; index < choices.size(); ++index) {
@@ -162,7 +168,7 @@ io::Task<Response> authenticate(Visit& visit, http::Query form, std::optional<Ho
     const std::int64_t wait = retry_after(answer.response);
     pass_on(visit, answer.response);
     if (status == 200) {
-        co_return see_other(visit, "/" + std::string(answer.body["workspace"]["slug"].text()) + "/portal");
+        co_return signed_in(visit, "/" + std::string(answer.body["workspace"]["slug"].text()) + "/portal");
     }
     if (status == 409) {
         co_return choice_page(visit, answer.body, std::move(house));
@@ -189,7 +195,7 @@ io::Task<Response> exchange(Visit& visit, http::Query form, std::optional<House>
     pass_on(visit, answer.response);
     if (status == 200 || status == 204) {
         const std::string workspace = form.string("workspace").value_or("");
-        co_return see_other(visit, client ? "/client-portal?workspace=" + http::percent_encode(workspace)
+        co_return signed_in(visit, client ? "/client-portal?workspace=" + http::percent_encode(workspace)
                                           : portal_path(house));
     }
     if (status == 429 || status >= 500) {
@@ -215,7 +221,7 @@ io::Task<Response> log_out(Visit& visit, std::optional<House> house) {
         // over already: the browser is to forget it all the same
         visit.call.extra_headers.push_back({"Set-Cookie", clear_session_cookie(visit.call.portal.settings, slug)});
     }
-    co_return see_other(visit, portal_path(house));
+    co_return see_other(visit.server.site.base() + portal_path(house));
 }
 
 bool is_form(const http::Request& request) {
@@ -233,6 +239,7 @@ io::Task<Response> take_form(Visit& visit) {
     }
     std::string text = co_await call.request.read_body(call.portal.settings.body_limit);
     http::Query form(text);
+    take_return(visit, form);
     std::string slug(visit.address.slug.empty() ? call.request.workspace : visit.address.slug);
     if (slug.empty() && visit.address.kind == Address::Kind::client_portal) {
         slug = form.string("workspace").value_or("");

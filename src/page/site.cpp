@@ -86,6 +86,12 @@ mustache::data form_data(const Form& form, const std::string& base) {
     return values;
 }
 
+// `here` as a link that switches to the language.
+std::string in_language(std::string here, std::string_view language) {
+    here += here.find('?') == std::string::npos ? "?lang=" : "&lang=";
+    return here.append(language);
+}
+
 }  // namespace
 
 std::string initials_of(std::string_view name) {
@@ -143,6 +149,7 @@ Json Site::data_of(const View& view) const {
                          {"email", view.email},
                          {"workspace", workspace},
                          {"session", view.session},
+                         {"return_to", view.return_to},
                          {"branding", client ? branding : Json(nullptr)}});
 }
 
@@ -184,6 +191,7 @@ http::Response Site::render(const View& view) {
     for (const auto& [language, in_itself] : language_names) {
         mustache::data link;
         link.set("language", std::string(language));
+        link.set("address", in_language(view.here.empty() ? "" : base_ + view.here, language));
         link.set("in_itself", in_itself);
         link.set("current", language == view.language);
         languages_list.push_back(link);

@@ -38,6 +38,9 @@ struct View {
     std::optional<House> house;
     bool session = false;         // a cookie of a session of this house came along
     std::string email;            // of ?email=
+    std::string return_to;        // a path of the site's, where to go once signed in; "": stays here
+    std::string here;             // below the base URL's path: what the links to other languages lead to; "": the same
+                                  // path without its query
     bool script = true;
     std::string heading, lead, notice;
     std::optional<Form> form;

@@ -1,5 +1,7 @@
 #include "page/visit.h"
 
+#include "http/site_path.h"
+
 namespace portal::page {
 namespace {
 
@@ -8,6 +10,24 @@ View begin(const Visit& visit, std::optional<House> house) {
     view.part = visit.address.kind == Address::Kind::client_portal ? Part::client_portal : Part::portal;
     view.language = visit.language;
     view.house = std::move(house);
+    view.return_to = visit.return_to;
+    if (!visit.address.action.empty()) {   // no address for a GET
+        view.here = view.part == Part::client_portal ? "/client-portal" : page_path(visit, view.house);
+    }
+    return view;
+}
+
+// A form of the portal's sign-in: where it leads goes with it.
+View begin_sign_in(const Visit& visit, std::optional<House> house, std::string_view action,
+                   std::string_view step = "") {
+    View view = begin(visit, std::move(house));
+    view.here = page_path(visit, view.house, step);
+    Form form;
+    form.action = portal_path(view.house) + std::string(action);
+    if (!visit.return_to.empty()) {
+        form.hidden.emplace_back("return_to", visit.return_to);
+    }
+    view.form = std::move(form);
     return view;
 }
 
@@ -27,45 +47,58 @@ std::string portal_path(const std::optional<House>& house) {
     return house ? "/" + house->slug + "/portal" : "/portal";
 }
 
+std::string page_path(const Visit& visit, const std::optional<House>& house, std::string_view step) {
+    std::string path = portal_path(house);
+    if (!step.empty()) {
+        path.append("?step=").append(step);
+    }
+    if (!visit.return_to.empty()) {
+        path += (step.empty() ? "?return_to=" : "&return_to=") + http::percent_encode(visit.return_to);
+    }
+    return path;
+}
+
+void take_return(Visit& visit, http::Query& values) {
+    const std::string path = values.string("return_to", http::longest_site_path).value_or("");
+    if (visit.address.kind == Address::Kind::portal && http::is_site_path(path)) {
+        visit.return_to = path;
+    }
+}
+
 View email_view(const Visit& visit, std::optional<House> house) {
-    View view = begin(visit, std::move(house));
+    View view = begin_sign_in(visit, std::move(house), "/request");
     view.heading = view.house ? visit.say("sign_in.title_at", {{"name", view.house->name}}) : visit.say("sign_in.title");
     view.lead = visit.say("sign_in.lead");
-    Form form;
-    form.action = portal_path(view.house) + "/request";
-    form.field = Form::Field::email;
-    form.label = visit.say("sign_in.email");
-    form.button = visit.say("sign_in.send");
-    view.form = std::move(form);
+    view.form->field = Form::Field::email;
+    view.form->label = visit.say("sign_in.email");
+    view.form->button = visit.say("sign_in.send");
     return view;
 }
 
 View code_view(const Visit& visit, std::optional<House> house) {
-    View view = begin(visit, std::move(house));
+    View view = begin_sign_in(visit, std::move(house), "/authenticate", "code");
     view.heading = visit.say("sign_in.code_title");
     view.lead = visit.say("page.code_lead");
-    Form form;
-    form.action = portal_path(view.house) + "/authenticate";
-    form.field = Form::Field::code;
-    form.label = visit.say("sign_in.code");
-    form.button = visit.say("sign_in.verify");
-    view.form = std::move(form);
-    view.ways.emplace_back(portal_path(view.house), visit.say("sign_in.new_code"));
+    view.form->field = Form::Field::code;
+    view.form->label = visit.say("sign_in.code");
+    view.form->button = visit.say("sign_in.verify");
+    view.ways.emplace_back(page_path(visit, view.house), visit.say("sign_in.new_code"));
     return view;
 }
 
 View link_view(const Visit& visit, std::optional<House> house, std::string token) {
-    View view = begin(visit, std::move(house));
+    const bool client = visit.address.kind == Address::Kind::client_portal;
+    View view = client ? begin(visit, std::move(house)) : begin_sign_in(visit, std::move(house), "/exchange");
     view.heading = visit.say("link.title");
     view.lead = visit.say("link.open_lead", {{"name", name_of(visit, view.house)}});
-    Form form;
-    form.action = (view.part == Part::client_portal ? "/client-portal" : portal_path(view.house)) + "/exchange";
-    form.hidden.emplace_back("token", std::move(token));
-    if (view.house) {
-        form.hidden.emplace_back("workspace", view.house->slug);
+    if (client) {
+        view.form.emplace().action = "/client-portal/exchange";
     }
-    form.button = visit.say("link.open");
-    view.form = std::move(form);
+    view.form->hidden.emplace_back("token", std::move(token));
+    if (view.house) {
+        view.form->hidden.emplace_back("workspace", view.house->slug);
+    }
+    view.form->button = visit.say("link.open");
     return view;
 }
 

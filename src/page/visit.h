@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "http/query.h"
 #include "page/answer.h"
 
 namespace portal::page {
@@ -13,6 +14,7 @@ struct Visit {
     Server& server;
     Address address;
     std::string_view language;
+    std::string return_to;   // of ?return_to= or the form's field: a path of the site (http/site_path.h), else ""
 
     std::string say(std::string_view key, Texts::Values values = {}) const {
         return server.site.texts().say(language, key, values);
@@ -23,6 +25,11 @@ struct Visit {
 
 // "/acme/portal", or "/portal" where there is no house.
 std::string portal_path(const std::optional<House>& house);
+
+// That of the portal's page, with what it is to remember: "/acme/portal?step=code&return_to=%2Faccount%2F".
+std::string page_path(const Visit& visit, const std::optional<House>& house, std::string_view step = "");
+// Takes what was asked for by ?return_to= or the form's field; anything but a path of the site is passed over.
+void take_return(Visit& visit, http::Query& values);
 
 View email_view(const Visit& visit, std::optional<House> house);
 View code_view(const Visit& visit, std::optional<House> house);

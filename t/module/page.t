@@ -44,7 +44,7 @@ subtest 'shell' => sub {
     like($html, qr{<span class="brand-name">Acme &amp; &lt;Sons&gt;</span>}, 'the name, escaped');
     like($html, qr{aria-hidden="true">A&lt;</span>}, 'initials');
     unlike($html, qr{ style=|<style|<script>| on\w+=}, 'nothing inline');
-    is_deeply(data_of($response), { page => 'portal', base => '', language => 'en', email => 'a@b.example', session => false, branding => undef,
+    is_deeply(data_of($response), { page => 'portal', base => '', language => 'en', email => 'a@b.example', return_to => '', session => false, branding => undef,
         workspace => { id => $acme->{id}, name => 'Acme & <Sons>', slug => 'acme', avatar_url => undef, share_url => 'https://files.example.com/{id}' } }, 'what the script is told');
     like($html, qr{action="/acme/portal/request".*value="a\@b.example"}s, 'a form without scripts');
     like($html, qr{Ask us for a code\.}, 'a text of the operator');
@@ -147,6 +147,47 @@ subtest 'links' => sub {
     like(html($ended), qr{role="alert".*name="email"}s, 'sign in instead');
 };
 
+subtest 'back to where one was going' => sub {
+    my $to = '/account/orders?page=2&all=1';
+    my $escaped = '%2Faccount%2Forders%3Fpage%3D2%26all%3D1';
+    my $hidden = qr{<input type="hidden" name="return_to" value="/account/orders\?page=2&amp;all=1">};
+    my $asked = $t->get("/acme/portal?return_to=$escaped");
+    like(html($asked), $hidden, 'the form remembers it');
+    is(data_of($asked)->{return_to}, $to, 'the script is told');
+    like(html($asked), qr{href="/acme/portal\?return_to=$escaped&amp;lang=de"}, 'another language forgets nothing');
+    my $sent = form('/acme/portal/request', { email => 'mike@example.com', return_to => $to });
+    is($sent->header('Location'), "/acme/portal?step=code&return_to=$escaped", 'on to the code');
+    my $code = html($t->get($sent->header('Location')));
+    like($code, $hidden, 'whose form remembers it, too');
+    like($code, qr{href="/acme/portal\?return_to=$escaped">}, 'and the way to another code');
+    like($code, qr{href="/acme/portal\?step=code&amp;return_to=$escaped&amp;lang=de"}, 'in another language, too');
+    my $wrong = form('/acme/portal/authenticate', { code => 'AAAAAA', return_to => $to }, Cookie => cookies($sent));
+    like(html($wrong), $hidden, 'nor is it lost by a wrong code');
+    like(html($wrong), qr{href="/acme/portal\?step=code&amp;return_to=$escaped&amp;lang=de"}, 'in another language by a GET');
+    my $right = form('/acme/portal/authenticate', { code => $t->login_code('mike@example.com', 2), return_to => $to }, Cookie => cookies($sent));
+    is_deeply([$right->code, $right->header('Location')], [303, $to], 'there');
+
+    my $challenge = cookies(form('/portal/request', { email => 'both@example.com', return_to => $to }));
+    my $choice = form('/portal/authenticate', { code => $t->login_code('both@example.com', 2), return_to => $to }, Cookie => $challenge);
+    like(html($choice), $hidden, 'a choice remembers it');
+    my ($selection) = html($choice) =~ m{name="selection_token" value="([^"]+)"};
+    my $chosen = form('/portal/authenticate', { selection_token => $selection, workspace_id => $acme->{id}, return_to => $to });
+    is_deeply([$chosen->code, $chosen->header('Location')], [303, $to], 'there, after a choice');
+    my $token = $t->session($mike);
+    like(html($t->get("/acme/portal?customer_session_token=$token&return_to=$escaped")), $hidden, 'so does a link');
+    is(form('/acme/portal/exchange', { token => $token, return_to => $to })->header('Location'), $to, 'there, by a link');
+
+    for my $evil ('//evil.example', '/\\evil.example', 'https://evil.example/', 'javascript:alert(1)', "/\t/evil.example", "/a\r\nX-Evil: 1",
+        '/\u00e4', 'account', '') {
+        my $query = join '', map { sprintf '%%%02X', ord } split //, $evil;
+        my $page = $t->get("/acme/portal?return_to=$query");
+        is(data_of($page)->{return_to}, '', "nowhere else: $query");
+        unlike(html($page), qr{return_to"? }, 'nor in the form');
+        my $in = form('/acme/portal/exchange', { token => $t->session($mike), return_to => $evil });
+        is_deeply([$in->code, $in->header('Location'), scalar $in->header('X-Evil')], [303, '/acme/portal', undef], 'nor from a form');
+    }
+};
+
 subtest 'forms of other sites' => sub {
     for my $case ([{ 'Sec-Fetch-Site' => 'cross-site' }, 403], [{ 'Sec-Fetch-Site' => 'same-site' }, 403], [{ Origin => 'https://evil.example' }, 403], [{}, 403],
         [{ Origin => $t->base_url }, 303]) {
@@ -197,6 +238,7 @@ subtest 'below a prefix' => sub {
     is($t->get($script)->code, 200, 'its assets');
     like(html($shell), qr{action="/p/acme/portal/request"}, 'its forms');
     is(form('/p/acme/portal/request', { email => 'mike@example.com' })->header('Location'), '/p/acme/portal?step=code', 'go there');
+    is(form('/p/acme/portal/exchange', { token => $t->session($mike), return_to => '/account/' })->header('Location'), '/account/', 'or to the site above the prefix');
     is($t->get('/p/api/customer-portal/workspaces/acme')->code, 200, 'the API, too');
 };
 

@@ -3,7 +3,7 @@ import { bearer, Failure, onEnded, request } from './api';
 import type { User } from './api_types';
 import { announce } from './announce';
 import { forgetDrafts, hasDrafts, keepDraftsOf } from './drafts';
-import { startLive, type Live } from './live/live';
+import { startLive, tellTabs, type Live } from './live/live';
 import { shell } from './shell';
 import { Store } from './store';
 import { t, type Words } from './words';
@@ -41,13 +41,18 @@ async function whoIs(token?: string): Promise<User | undefined> {
     }
 }
 
+function liveName(): string {
+    return `portal-${shell.base}-${shell.workspace?.slug}`;
+}
+
 async function enter(user: User) {
     shell.session = true;
+    shell.return_to = '';  // what is typed here is not to be left for it
     keepDraftsOf(person(user));
     const { return_url } = await request<{ return_url: string | null }>(`${api}/introspect`);
     session.set({ state: 'in', user, back: return_url });
     if (!live) {
-        live = startLive('/api/customer-portal/customers/stream', `portal-${shell.base}-${shell.workspace?.slug}`, {
+        live = startLive('/api/customer-portal/customers/stream', liveName(), {
             over: (reason) => end(reason === 'revoked' ? 'ended.revoked' : 'ended.expired'),
             person: (now) => void otherTab(now),
         });
@@ -97,6 +102,11 @@ export async function start(why?: Words): Promise<void> {
     }
 }
 
+// Back to where the site sent the person away from, who is signed in now. The sign-in is no step of the history.
+export function leave() {
+    location.replace(shell.return_to);
+}
+
 // After a code or a link has made a session: its cookie is there, or is to be had for `token`.
 export async function signedIn(token?: string): Promise<void> {
     if (token) {
@@ -109,6 +119,11 @@ export async function signedIn(token?: string): Promise<void> {
     }
     if (!user) {
         throw new Failure(401, {}, 0, '');
+    }
+    if (shell.return_to && !bearer.value) {
+        tellTabs(liveName(), person(user));
+        leave();
+        return;
     }
     const now = await enter(user);
     now.told(person(user));

@@ -9,13 +9,20 @@ export interface Shell {
     workspace: { id: string; name: string; slug: string; avatar_url: string | null; share_url: string | null } | null;
     session: boolean;  // a cookie of a session came with the request
     email: string;
+    return_to: string;  // where the site sent the person away from: a path of the site's; '': nowhere
     branding: (Branding & { portal_name: string; portal_logo: string | null }) | null;  // of a client portal
 }
 
 const given = JSON.parse(document.getElementById('portal-data')?.textContent ?? '{}') as Shell;
 
+// As the server holds it (src/http/site_path.h): no browser takes it for an address of another site.
+function isSitePath(text: string): boolean {
+    return /^\/(?!\/)[\x21-\x5b\x5d-\x7e]*$/.test(text) && new URL(text, location.href).origin === location.origin;
+}
+
 export const shell = {
     ...given,
+    return_to: isSitePath(given.return_to) ? given.return_to : '',
     email: given.email || (new URL(location.href).searchParams.get('email') ?? ''),
     name: given.branding?.portal_name ?? given.workspace?.name ?? '',
     picture: given.branding ? given.branding.portal_logo : given.workspace?.avatar_url ?? null,

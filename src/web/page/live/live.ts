@@ -54,6 +54,13 @@ export function refresh() {
 addEventListener('online', () => online.set(true));
 addEventListener('offline', () => online.set(false));
 
+// For a tab that follows nothing itself.
+export function tellTabs(name: string, person: string) {
+    const channel = new BroadcastChannel(name);
+    channel.postMessage({ kind: 'person', person } satisfies Message);
+    channel.close();
+}
+
 // `path` of the stream; `name` is the same in all tabs that may share it, and in no others.
 export function startLive(path: string, name: string, follower: Follower): Live {
     const channel = new BroadcastChannel(bearer.value ? crypto.randomUUID() : name);

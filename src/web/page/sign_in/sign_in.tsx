@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks';
 import { url, type Failure } from '../api';
 import { Gate } from '../parts/gate';
 import { Notice } from '../parts/notice';
-import { signedIn } from '../session';
+import { leave, signedIn } from '../session';
 import { shell } from '../shell';
 import { t, type Words } from '../words';
 import { ChoiceStep } from './choice_step';
@@ -45,13 +45,20 @@ export function SignIn({ why, email: known, drafts = false }: Props) {
         }
         const { token, workspace } = proof.signedIn;
         if (!shell.workspace && workspace) {
-            location.assign(url(`/${workspace.slug}/portal`));
+            if (shell.return_to && !token) {
+                leave();
+            } else {
+                location.assign(url(`/${workspace.slug}/portal`));
+            }
             return;
         }
-        setKept(undefined, 'replace');
+        if (!shell.return_to) {
+            setKept(undefined, 'replace');
+        }
         try {
             await signedIn(token);
         } catch (error) {
+            setKept(undefined, 'replace');
             setFailure(error as Failure);
         }
     }
