@@ -36,6 +36,14 @@ io::Task<Response> exchange_link(Call& call) {
     co_return response;
 }
 
+io::Task<Response> log_out(Call& call) {
+    co_await end_portal_visit(call.portal, call.caller);
+    Response response = http::no_content();
+    response.with("Set-Cookie",
+                  clear_session_cookie(call.portal.settings, call.caller.workspace_slug));
+    co_return response;
+}
+
 io::Task<Response> show_me(Call& call) {
     Json visit = co_await describe_portal_visit(call.portal, call.caller);
     co_return http::json_response(200, Json::object({{"data", visit}}).dump());
@@ -97,6 +105,8 @@ constexpr auto limit = LimitClass::standard;
 constexpr Route routes[] = {
     {post, "/api/v1/client-portal/me/exchange", group, surface, anyone, Scope::none,
      LimitClass::restricted, Body::json, exchange_link},
+    {post, "/api/v1/client-portal/me/logout", group, surface, addressee, Scope::none, limit,
+     Body::none, log_out},
     {get, "/api/v1/client-portal/me", group, surface, addressee, Scope::none, limit, Body::none,
      show_me},
     {get, "/api/v1/client-portal/me/items", group, surface, addressee, Scope::none, limit,

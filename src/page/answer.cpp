@@ -55,16 +55,18 @@ void require_location(const api::Call& call, const std::optional<House>& house) 
     }
 }
 
-View signed_in_view(const Visit& visit, std::optional<House> house) {
-    View view = email_view(visit, std::move(house));
+// What the page shows beyond this needs scripts.
+void show_signed_in(const Visit& visit, View& view) {
+    const bool client = view.part == Part::client_portal;
     view.heading = visit.say("sign_in.done");
     view.lead = visit.say("app.script", {{"name", view.house->name}});
-    view.session = true;
     Form form;
-    form.action = portal_path(view.house) + "/logout";
+    form.action = (client ? "/client-portal" : portal_path(view.house)) + "/logout";
     form.button = visit.say("page.sign_out");
+    if (client) {
+        form.hidden.emplace_back("workspace", view.house->slug);
+    }
     view.form = std::move(form);
-    return view;
 }
 
 io::Task<View> portal_page(Visit& visit) {
@@ -86,7 +88,8 @@ io::Task<View> portal_page(Visit& visit) {
     if (!call.request.credential.empty()) {
         view = link_view(visit, house, std::string(call.request.credential));
     } else if (session) {
-        view = signed_in_view(visit, house);
+        view = email_view(visit, house);
+        show_signed_in(visit, view);
     } else if (query.string("step") == "code") {
         view = code_view(visit, house);
     } else {
@@ -139,8 +142,7 @@ io::Task<View> client_portal_page(Visit& visit) {
     const bool session = house && has_session(call, house->slug);
     View view = missing_link_view(visit, house, false);
     if (session) {
-        view.heading = visit.say("sign_in.done");
-        view.lead = visit.say("app.script", {{"name", house->name}});
+        show_signed_in(visit, view);
     }
     view.session = session;
     co_return view;
@@ -237,8 +239,9 @@ Address Address::parse(std::string_view path) {
         address.name = second;
     } else if (first == "client-portal" && second != "portal") {
         address.kind = over && third.empty() ? Kind::client_portal : Kind::none;
-        address.action = second == "exchange" ? second : "";
-        address.name = second == "exchange" ? "" : second;
+        const bool form = second == "exchange" || second == "logout";
+        address.action = form ? second : "";
+        address.name = form ? "" : second;
     } else if (first == "portal" && second != "portal") {
         address.kind = over && third.empty() && (second.empty() || is_action(second)) ? Kind::portal : Kind::none;
         address.action = second;

@@ -4,7 +4,7 @@
 //   GET  /{slug}/portal, /portal                   a workspace's portal; where one names no workspace
 //   GET  /client-portal/{token}, /client-portal    a link from a mail; the client portal one is in
 //   POST /{slug}/portal/ACTION, /portal/ACTION     forms for browsers without scripts: request, authenticate,
-//   POST /client-portal/exchange                   exchange, logout (page/forms.h)
+//   POST /client-portal/exchange, …/logout         exchange, logout (page/forms.h)
 //
 // A GET changes nothing. Errors are pages, too.
 #pragma once

@@ -213,15 +213,17 @@ io::Task<Response> exchange(Visit& visit, http::Query form, std::optional<House>
 }
 
 io::Task<Response> log_out(Visit& visit, std::optional<House> house) {
+    const bool client = visit.address.kind == Address::Kind::client_portal;
     const std::string slug = house ? house->slug : "";
-    std::string path = std::string(session_api) + "/logout";
+    std::string path = client ? "/api/v1/client-portal/me/logout" : std::string(session_api) + "/logout";
     ApiAnswer answer = co_await ask_api(visit, std::move(path), slug, Json::object());
     pass_on(visit, answer.response);
     if (answer.response.status == 401 && house) {
         // over already: the browser is to forget it all the same
         visit.call.extra_headers.push_back({"Set-Cookie", clear_session_cookie(visit.call.portal.settings, slug)});
     }
-    co_return see_other(visit.server.site.base() + portal_path(house));
+    const std::string back = client ? "/client-portal?workspace=" + slug : portal_path(house);
+    co_return see_other(visit.server.site.base() + back);
 }
 
 bool is_form(const http::Request& request) {

@@ -39,6 +39,12 @@ INSERT INTO portal.client_portal_tokens
 SELECT workspace_id, contact_id, company_id, expires_at, $3::uuid, $4::text, $5::text, $6::text, id FROM link
 RETURNING ceil(extract(epoch FROM expires_at - now()))::bigint AS expires_in)"};
 
+//   $1 workspace  $2 session
+constexpr Statement end_statement{"portal_visit_end", R"(
+UPDATE portal.client_portal_tokens
+   SET revoked_at = now()
+ WHERE workspace_id = $1::uuid AND id = $2::uuid AND parent_id IS NOT NULL AND revoked_at IS NULL)"};
+
 //   $1 workspace  $2 the link or its session
 constexpr Statement describe_statement{"portal_visit_describe", R"(
 SELECT w.name AS workspace_name, coalesce(p.name, o.name) AS name, coalesce(p.email, o.email) AS email,
@@ -98,6 +104,14 @@ io::Task<std::optional<ExchangedSession>> open_portal_link(Services& portal, std
     }
     session.expires_in = rows.front().integer("expires_in");
     co_return session;
+}
+
+io::Task<void> end_portal_visit(Services& portal, Principal caller) {
+    Parameters parameters(caller.workspace_id.text(), caller.token_id.text());
+    io::Rows ended = co_await portal.db.query(end_statement, std::move(parameters));
+    if (ended.affected() > 0) {
+        portal.configs.bump(caller.token_id);
+    }
 }
 
 io::Task<PortalOffer> find_portal_offer(Services& portal, Principal caller) {

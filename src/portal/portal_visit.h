@@ -20,6 +20,10 @@ namespace portal {
 io::Task<std::optional<ExchangedSession>> open_portal_link(Services& portal, std::string token,
                                                            std::string device);
 
+// Ends the caller's browser session. A link's own token ends nothing: the mail it stands in is still
+// to be of use.
+io::Task<void> end_portal_visit(Services& portal, Principal caller);
+
 // What the tenant's configuration lets an addressee see.
 struct PortalOffer {
     http::Json config;  // `data` of GET /config

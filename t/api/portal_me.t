@@ -97,6 +97,24 @@ subtest 'whom the routes take' => sub {
     is($ticket->code, 201, 'a ticket of its stream');
 };
 
+subtest 'signing out' => sub {
+    my %own = ('Sec-Fetch-Site' => 'same-origin', 'Content-Type' => 'application/json');
+    my ($cookie, $another) = map { cookie_of($link) } 1 .. 2;
+    is_answer($t->post("$me/logout"), 401, $unauthenticated, 'nobody');
+    is_answer($t->post("$me/logout", token => $_->[1]), 401, $unauthenticated, $_->[0]) for ['an access token', $backend],
+        ['a customer', $t->session($owner)], [forged => 'portal_cpt_' . 'A' x 48];
+    is_answer($t->post("$me/logout", headers => { %own, Cookie => $cookie, 'Sec-Fetch-Site' => 'same-site' }), 403, $foreign_page, 'from another site');
+    is(by_cookie('', $cookie)->code, 200, 'nothing has ended');
+    my $out = $t->post("$me/logout", headers => { %own, Cookie => $cookie });
+    is_answer($out, 204, '');
+    like($out->header('Set-Cookie'), qr/^__Host-portal_acme=; Path=\/; Max-Age=0;/, 'the cookie goes');
+    is_answer(by_cookie('', $cookie), 401, $unauthenticated, 'its session has ended');
+    is(by_cookie('', $another)->code, 200, 'not that of another browser');
+    is_answer($t->post("$me/logout", token => $link), 204, '', 'by the link itself');
+    is($t->get($me, token => $link)->code, 200, 'which goes on');
+    is(exchange($link)->code, 204, 'and opens the portal again');
+};
+
 subtest 'whose it is' => sub {
     my $answer = $t->get($me, token => $link);
     is_status($answer, 200);

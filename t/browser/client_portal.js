@@ -82,6 +82,22 @@ await step('another contact\'s link asks first', async () => {
     await heading('Invoices').waitFor();
 });
 
+await step('signing out ends it in every tab, and the link opens it again', async () => {
+    const second = await context.newPage();
+    await second.goto(data.link);
+    await heading('Invoices', second).waitFor();
+    await page.waitForTimeout(300);
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByText('You are signed out.').waitFor();
+    await second.getByText('You are signed out.').waitFor();
+    await look(page, 'client-signed-out');
+    await page.reload();
+    await heading('Open the portal by your link').waitFor();
+    await second.close();
+    await page.goto(data.link);
+    await heading('Invoices').waitFor();
+});
+
 await step('a link that is withdrawn ends what it opened', async () => {
     await page.waitForTimeout(300);
     is(Number(await ask('revoke')), 204, 'it is revoked');

@@ -213,6 +213,10 @@ subtest 'client portal' => sub {
     like(cookies($in), qr{portal_acme=portal_cpt_(?!\Q$token\E)}, 'a cookie of its own');
     is(data_of($t->get('/client-portal?workspace=acme', headers => { Cookie => cookies($in) }))->{session}, true, 'which the script is told');
     is($t->get('/api/v1/client-portal/me', headers => { Cookie => cookies($in) })->code, 200, 'and the API takes');
+    like(html($t->get('/client-portal?workspace=acme', headers => { Cookie => cookies($in) })), qr{action="/client-portal/logout".*name="workspace" value="acme"}s, 'the way out');
+    my $out = form('/client-portal/logout', { workspace => 'acme' }, Cookie => cookies($in));
+    is_deeply([$out->code, $out->header('Location'), cookies($out)], [303, '/client-portal?workspace=acme', 'portal_acme='], 'signed out');
+    is($t->get('/api/v1/client-portal/me', headers => { Cookie => cookies($in) })->code, 401, 'for good');
     is($t->get("/client-portal/$_")->code, 404, "unknown: $_") for 'portal_cpt_' . 'x' x 48, 'short';
     $t->db->do('UPDATE portal.client_portal_tokens SET revoked_at = now()');
     my $ended = $t->get("/client-portal/$token");

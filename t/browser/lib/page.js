@@ -114,10 +114,16 @@ export async function shot(page, name) {
     await page.screenshot({ path: `${screens}/${name}.png`, fullPage: false });
 }
 
+// The page hears of a changed theme with its next frame.
+async function frame(page) {
+    await page.evaluate(() => new Promise((drawn) => { requestAnimationFrame(() => requestAnimationFrame(drawn)); }));
+}
+
 // A screen in both themes: seen by axe, kept as a picture.
 export async function look(page, name) {
     for (const colorScheme of ['light', 'dark']) {
         await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+        await frame(page);
         await accessible(page, `${name}, ${colorScheme}`, colorScheme === 'light' ? 'all' : 'colours');
         await shot(page, `${name}-${colorScheme}`);
     }

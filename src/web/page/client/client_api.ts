@@ -42,6 +42,10 @@ export function openToken(token: string): Promise<void> {
     return request(`${api}/exchange`, { method: 'POST', anonymous: true, body: { token } });
 }
 
+export function leave(): Promise<void> {
+    return request(`${api}/logout`, { method: 'POST', anonymous: true });
+}
+
 export function listItems(module: string, page: number, signal: AbortSignal): Promise<Page<Item>> {
     return request(`${api}/items${query({ module, page })}`, { signal });
 }

@@ -1,5 +1,5 @@
 // The client portal from its link to its end: the token becomes a session of this browser's, and then it is shown.
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 
 import { bearer, Failure, onEnded } from '../api';
 import { startLive, type Live } from '../live/live';
@@ -10,14 +10,14 @@ import { Failed, Loading } from '../parts/states';
 import { shell, stay } from '../shell';
 import { t } from '../words';
 import { brand } from './branding';
-import { getMe, nameOf, openToken, type Me } from './client_api';
+import { getMe, leave, nameOf, openToken, type Me } from './client_api';
 import { ClientPortal } from './client_portal';
 
 type State =
     | { step: 'opening' }
     | { step: 'question'; current: Me }
     | { step: 'in'; me: Me }
-    | { step: 'ended'; missing: boolean }
+    | { step: 'ended'; how: 'link' | 'no link' | 'signed out' }
     | { step: 'failed'; failure: Failure };
 
 // As the cookie says; undefined: nobody.
@@ -38,13 +38,14 @@ function samePerson(one: Me, other: Me): boolean {
 
 export function ClientApp({ token }: { token: string }) {
     const [state, set] = useState<State>({ step: 'opening' });
+    const telling = useRef<Live>();
 
     async function open(replace: boolean) {
         set({ step: 'opening' });
         try {
             const before = shell.session ? await current() : undefined;
             if (!token) {
-                set(before ? { step: 'in', me: before } : { step: 'ended', missing: true });
+                set(before ? { step: 'in', me: before } : { step: 'ended', how: 'no link' });
                 return;
             }
             const owner = await getMe(token);
@@ -63,14 +64,29 @@ export function ClientApp({ token }: { token: string }) {
         } catch (error) {
             const failure = error as Failure;
             if (failure.status === 401) {
-                set({ step: 'ended', missing: false });
+                set({ step: 'ended', how: 'link' });
             } else {
                 set({ step: 'failed', failure });
             }
         }
     }
+    // Whoever has signed out is not told that the link has ended.
+    function over() {
+        set((now) => (now.step === 'in' ? { step: 'ended', how: 'link' } : now));
+    }
+    async function signOut() {
+        await leave().catch((error: Failure) => {
+            if (error.status !== 401) {  // one that has just ended is as good
+                throw error;
+            }
+        });
+        telling.current?.told('');
+        bearer.set('');
+        shell.session = false;
+        set({ step: 'ended', how: 'signed out' });
+    }
     useEffect(() => {
-        onEnded(() => set({ step: 'ended', missing: false }));
+        onEnded(over);
         void open(false);
     }, []);
 
@@ -81,7 +97,8 @@ export function ClientApp({ token }: { token: string }) {
         }
         const live: Live = startLive('/api/v1/client-portal/me/stream',
             `portal-client-${shell.base}-${inside.workspace.slug}-${inside.addressee.type}${inside.addressee.id}`,
-            { over: () => set({ step: 'ended', missing: false }), person: () => undefined });
+            { over, person: () => set({ step: 'ended', how: 'signed out' }) });
+        telling.current = live;
         return () => live.close();
     }, [inside?.workspace.slug, inside?.addressee.id]);
     useEffect(() => {
@@ -92,7 +109,7 @@ export function ClientApp({ token }: { token: string }) {
 
     switch (state.step) {
         case 'in':
-            return <ClientPortal me={state.me} onMe={(me) => set({ step: 'in', me })} />;
+            return <ClientPortal me={state.me} onMe={(me) => set({ step: 'in', me })} onSignOut={signOut} />;
         case 'question':
             return (
                 <Gate title={t('link.replace_title')} step="question">
@@ -107,9 +124,10 @@ export function ClientApp({ token }: { token: string }) {
             );
         case 'ended':
             return (
-                <Gate title={t(state.missing ? 'link.missing_title' : 'link.expired_title')} step="ended">
+                <Gate title={t(state.how === 'link' ? 'link.expired_title' : 'link.missing_title')} step="ended">
+                    {state.how === 'signed out' && <Notice kind="good">{t('ended.signed_out')}</Notice>}
                     <p class="lead">
-                        {t(state.missing ? 'link.missing' : 'link.contact_expired',
+                        {t(state.how === 'link' ? 'link.contact_expired' : 'link.missing',
                             { name: shell.name || t('sign_in.some_workspace') })}
                     </p>
                 </Gate>

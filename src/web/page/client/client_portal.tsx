@@ -1,9 +1,13 @@
 // What a contact or a company sees: a tab for each module its tenant has switched on, shared files, what happened.
-import { useEffect } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 
+import type { Failure } from '../api';
 import { onEvent, onRefresh } from '../live/live';
+import { Button } from '../parts/button';
 import { Frame, type Tab } from '../parts/frame';
 import { Heading } from '../parts/heading';
+import { Icon } from '../parts/icon';
+import { Notice } from '../parts/notice';
 import { Empty } from '../parts/states';
 import { useRoute } from '../route';
 import { t } from '../words';
@@ -13,8 +17,15 @@ import { Items } from './items';
 import { LinkedFiles } from './linked_files';
 import { moduleIcon, moduleName } from './modules';
 
-export function ClientPortal({ me, onMe }: { me: Me; onMe(me: Me): void }) {
+interface Props {
+    me: Me;
+    onMe(me: Me): void;
+    onSignOut(): Promise<void>;
+}
+
+export function ClientPortal({ me, onMe, onSignOut }: Props) {
     const { path: [wanted = ''] } = useRoute();
+    const [failure, setFailure] = useState<Failure>();
     const { config, workspace } = me;
 
     // the tenant may change its portal while it is looked at
@@ -52,7 +63,15 @@ export function ClientPortal({ me, onMe }: { me: Me; onMe(me: Me): void }) {
     }
     return (
         <Frame tabs={tabs} current={current} name={config.portal_name}
-            account={<span class="who"><span class="unseen">{t('nav.signed_in_as', { name: '' })}</span>{nameOf(me)}</span>}>
+            account={
+                <>
+                    <span class="who"><span class="unseen">{t('nav.signed_in_as', { name: '' })}</span>{nameOf(me)}</span>
+                    <Button look="quiet" onClick={() => void onSignOut().catch(setFailure)}>
+                        <Icon name="out" /><span class="button-label">{t('nav.sign_out')}</span>
+                    </Button>
+                </>
+            }>
+            {failure && <Notice kind="bad">{failure.words}</Notice>}
             {config.welcome_message && (
                 <section class="band" aria-label={config.portal_name}>
                     <p class="band-for">{t('client.for', { name: nameOf(me) })}</p>
