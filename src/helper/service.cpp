@@ -103,7 +103,8 @@ Service::Service(const ConfigFile& config, io::UvLoop::Log log)
       event_db_(loop_, event_database(config)), redis_(redis(config)),
       heartbeat_(loop_, db_, id_, [this] { server_->beat(); }),
       housekeeping_(loop_, db_, secrets_, config.housekeeping),
-      file_expiry_(loop_, db_), webhooks_(loop_, db_, secrets_, config.webhooks, id_),
+      file_expiry_(loop_, db_, file_expiry), link_expiry_(loop_, db_, link_expiry),
+      webhooks_(loop_, db_, secrets_, config.webhooks, id_),
       reporter_(loop_, db_, [this](HelperReport report) { this->report(report); }) {}
 
 Service::~Service() = default;
@@ -122,6 +123,7 @@ bool Service::run() {
     outbox_.start();
     housekeeping_.start();
     file_expiry_.start();
+    link_expiry_.start();
     event_reader_->start();
     event_publisher_->start();
     webhooks_.start();

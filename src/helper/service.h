@@ -8,13 +8,13 @@
 
 #include "helper/event_publisher.h"
 #include "helper/event_reader.h"
-#include "helper/file_expiry.h"
 #include "helper/heartbeat.h"
 #include "helper/housekeeping.h"
 #include "helper/mailer.h"
 #include "helper/outbox.h"
 #include "helper/reporter.h"
 #include "helper/server.h"
+#include "helper/sweep.h"
 #include "helper/webhook_sender.h"
 #include "io/postgres.h"
 #include "io/uv_loop.h"
@@ -61,7 +61,7 @@ class Service {
     std::unique_ptr<EventPublisher> event_publisher_;
     Heartbeat heartbeat_;
     Housekeeping housekeeping_;
-    FileExpiry file_expiry_;
+    Sweep file_expiry_, link_expiry_;
     WebhookSender webhooks_;
     Reporter reporter_;
     int busy_ = 0;   // of outbox_ and webhooks_, those that have something in flight when stopping
