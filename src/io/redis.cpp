@@ -95,6 +95,7 @@ struct Redis::Connection final : Watcher, Posted {
     Backoff backoff{50, 5000};
     Greeting greeting{*this};
     int greetings = 0;               // replies yet to come
+    bool first_try = true;           // no connection was ever made or given up
     std::string last_reason;         // logged; a repetition of it is not
     std::int64_t timeouts = 0, connects = 0;
 };
@@ -311,6 +312,7 @@ void Redis::Connection::greeted() noexcept {
         return;
     }
     state = State::available;
+    first_try = false;
     retry->cancel();
     backoff.reset();
     last_reason.clear();
@@ -343,6 +345,7 @@ void Redis::Connection::lose(const std::string& reason) noexcept {
         loop.log(LogLevel::error, line.c_str());
     }
     state = State::down;
+    first_try = false;
     if (!loop.stopping()) {
         retry->set(backoff.next());
     }
@@ -470,6 +473,16 @@ Task<bool> Redis::connected(std::int64_t milliseconds) {
         co_await sleep(loop, 5);
     }
     co_return available();
+}
+
+bool Redis::starting() const noexcept { return connection_->first_try; }
+
+Task<void> Redis::started() {
+    Loop& loop = connection_->loop;
+    const std::int64_t until = loop.now() + connection_->options.budget;
+    while (starting() && loop.now() < until) {
+        co_await sleep(loop, 5);
+    }
 }
 
 }  // namespace portal::io

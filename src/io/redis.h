@@ -94,6 +94,10 @@ class Redis {
     Task<RedisValue> command(std::vector<std::string> arguments);
     // Waits until available, at most `milliseconds`; tells whether it is. For start-up.
     Task<bool> connected(std::int64_t milliseconds);
+    // The first connection is still being made: it has neither come nor failed.
+    bool starting() const noexcept;
+    // Waits while starting, at most the time budget.
+    Task<void> started();
 
     std::size_t in_flight() const noexcept;
     std::int64_t timeouts() const noexcept;

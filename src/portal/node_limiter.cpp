@@ -143,12 +143,27 @@ void NodeLimiter::tell(Verdict& verdict, std::vector<Limit>& limits, const Zone:
 }
 
 io::Task<Verdict> NodeLimiter::admit(std::vector<Limit> limits) {
-    using Decided = io::Task<Verdict>;
     bool fails_closed = false;
     for (const Limit& limit : limits) {
         zone_.expect(limit.key);
         fails_closed = fails_closed || resolve(*limit.policy).on_error == Policy::OnError::deny;
     }
+    if (fails_closed && redis_ != nullptr && redis_->starting()) {
+        return admit_started(std::move(limits));
+    }
+    return decide(std::move(limits), fails_closed);
+}
+
+// A worker that has just begun is no Redis that is down: what fails closed waits for its first connection.
+io::Task<Verdict> NodeLimiter::admit_started(std::vector<Limit> limits) {
+    co_await redis_->started();
+    io::Task<Verdict> decision = decide(std::move(limits), true);
+    Verdict verdict = co_await decision;
+    co_return verdict;
+}
+
+io::Task<Verdict> NodeLimiter::decide(std::vector<Limit> limits, bool fails_closed) {
+    using Decided = io::Task<Verdict>;
     Pending pending;
     Verdict& verdict = pending.verdict;
     prepare(limits, pending.admissions);

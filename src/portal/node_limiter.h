@@ -33,6 +33,8 @@ class NodeLimiter final : public Limiter {
         bool fails_closed = false;
     };
 
+    io::Task<Verdict> admit_started(std::vector<Limit> limits);
+    io::Task<Verdict> decide(std::vector<Limit> limits, bool fails_closed);
     io::Task<Verdict> ask(Pending pending);
     void take_answers(Pending& pending, const std::size_t* places, std::size_t asks,
                       const RedisLog::Answers& answers) const;

@@ -232,6 +232,39 @@ TEST_F(LimiterTest, WithoutRedisTheNodeStaysLiteralAndWhatFailsClosedIsRefused) 
     EXPECT_TRUE(admit(*one, closed, row).allowed);
 }
 
+TEST_F(LimiterTest, WhatFailsClosedWaitsForTheFirstConnection) {
+    Node fresh(loop, &options, secrets, overrides);
+    EXPECT_TRUE(admit(fresh, sixty, row).degraded) << "the others go by the zone";
+    EXPECT_TRUE(fresh.redis->starting());
+    const Verdict verdict = admit(fresh, closed, row);
+    EXPECT_TRUE(verdict.allowed);
+    EXPECT_FALSE(verdict.degraded);
+    EXPECT_FALSE(fresh.redis->starting());
+}
+
+TEST_F(LimiterTest, TheFirstConnectionIsWaitedForNoLongerThanTheBudget) {
+    options.budget = 100;
+    server.pause();
+    Node fresh(loop, &options, secrets, overrides);
+    const std::int64_t began = monotonic_ms();
+    EXPECT_TRUE(admit(fresh, closed, row).unavailable);
+    const std::int64_t took = monotonic_ms() - began;
+    EXPECT_GE(took, 95);
+    EXPECT_LT(took, 400);
+    server.resume();
+}
+
+TEST_F(LimiterTest, AFirstConnectionThatFailsIsNotWaitedFor) {
+    options.budget = 5000;
+    server.kill();
+    Node fresh(loop, &options, secrets, overrides);
+    const std::int64_t began = monotonic_ms();
+    EXPECT_TRUE(admit(fresh, closed, row).unavailable);
+    EXPECT_TRUE(admit(fresh, closed, row).unavailable);
+    EXPECT_LT(monotonic_ms() - began, 1000);
+    server.start();
+}
+
 TEST_F(LimiterTest, AStalledRedisCostsItsBudgetOnce) {
     options.budget = 100;
     auto one = node();
