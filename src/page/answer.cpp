@@ -107,19 +107,20 @@ io::Task<View> link_page(Visit& visit) {
     const std::int64_t begun = loop.now();
     std::string token(call.request.credential);
     std::optional<LinkedHouse> found = co_await find_linked_house(call.portal, token);
+    std::optional<House> house;
+    if (found) {
+        house = found->house;
+    } else if (!call.request.workspace.empty()) {
+        std::string slug(call.request.workspace);
+        house = co_await find_house(call.portal, std::move(slug));   // the location's, for a link nobody has
+    }
     const std::int64_t rest = grid - (loop.now() - begun) % grid;
     co_await io::sleep(loop, rest);
-    if (found) {
-        require_location(call, found->house);
-    }
+    require_location(call, house);
     View view;
     if (found && found->living) {
-        view = link_view(visit, found->house, std::move(token));
+        view = link_view(visit, std::move(house), std::move(token));
     } else {
-        std::optional<House> house;
-        if (found) {
-            house = found->house;
-        }
         view = missing_link_view(visit, std::move(house), true);
         view.status = found ? 410 : 404;
     }
@@ -173,7 +174,7 @@ void remember_language(const Visit& visit, View& view) {
 }
 
 io::Task<Response> respond(Visit& visit) {
-    if (visit.address.kind == Address::Kind::asset || visit.address.kind == Address::Kind::none) {
+    if (visit.address.kind != Address::Kind::portal && visit.address.kind != Address::Kind::client_portal) {
         throw http::path_not_found();
     }
     const bool reads =
@@ -234,7 +235,11 @@ Address Address::parse(std::string_view path) {
     const std::string_view second = take_part(rest);
     const std::string_view third = take_part(rest);
     const bool over = rest.empty();
-    if (first == "portal-assets") {
+    constexpr std::string_view logos = "/portal-assets/logos/";
+    if (path.starts_with(logos)) {
+        address.kind = Kind::logo;
+        address.name = path.substr(logos.size());
+    } else if (first == "portal-assets") {
         address.kind = over && third.empty() && !second.empty() ? Kind::asset : Kind::none;
         address.name = second;
     } else if (first == "client-portal" && second != "portal") {
@@ -256,9 +261,11 @@ Address Address::parse(std::string_view path) {
 io::Task<Response> answer(api::Call& call, Server& server) {
     const Address address = Address::parse(call.request.path);
     const bool reads = call.request.method == http::Method::get || call.request.method == http::Method::head;
-    if (address.kind == Address::Kind::asset && reads) {
+    const bool asset = address.kind == Address::Kind::asset;
+    if (reads && (asset || address.kind == Address::Kind::logo)) {
         try {
-            return io::Task<Response>::ready(server.site.assets().answer(call.request, address.name));
+            return io::Task<Response>::ready(asset ? server.site.assets().answer(call.request, address.name)
+                                                   : server.site.logos().answer(address.name));
         } catch (const http::Failure&) {
             // told as a page, below
         }

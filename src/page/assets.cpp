@@ -19,14 +19,10 @@ using http::Json;
 
 constexpr std::pair<std::string_view, std::string_view> types[] = {
     {".js", "text/javascript; charset=utf-8"}, {".css", "text/css; charset=utf-8"}, {".svg", "image/svg+xml"},
-    {".png", "image/png"},                     {".jpg", "image/jpeg"},              {".webp", "image/webp"},
-    {".woff2", "font/woff2"},                  {".ico", "image/x-icon"},
+    {".png", "image/png"},                     {".jpg", "image/jpeg"},              {".jpeg", "image/jpeg"},
+    {".webp", "image/webp"},                   {".gif", "image/gif"},               {".ico", "image/x-icon"},
+    {".woff2", "font/woff2"},
 };
-
-std::string_view type_of(std::string_view name) {
-    const auto found = std::ranges::find_if(types, [&](const auto& each) { return name.ends_with(each.first); });
-    return found == std::end(types) ? std::string_view() : found->second;
-}
 
 std::string optional_file(const std::string& path) {
     return files::exists(path) ? read_file(path, false) : "";
@@ -51,8 +47,13 @@ std::string base_name(std::string_view path) { return std::string(path.substr(pa
 
 }  // namespace
 
+std::string_view file_type(std::string_view name) {
+    const auto found = std::ranges::find_if(types, [&](const auto& each) { return name.ends_with(each.first); });
+    return found == std::end(types) ? std::string_view() : found->second;
+}
+
 void Assets::add(const std::string& path, const std::string& name, bool immutable) {
-    const std::string_view type = type_of(name);
+    const std::string_view type = file_type(name);
     if (type.empty()) {
         throw std::invalid_argument(path + ": a kind of file that the page does not serve");
     }

@@ -11,6 +11,9 @@
 
 namespace portal::page {
 
+// Its media type by its name's end; "" for what the page does not serve.
+std::string_view file_type(std::string_view name);
+
 class Assets {
   public:
     // DIRECTORY/.vite/manifest.json and DIRECTORY/assets; of OVERRIDES its style.css, and the files of its assets. Throws

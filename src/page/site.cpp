@@ -124,7 +124,27 @@ Site::Site(const std::string& files, const std::string& overrides, const Setting
       framed_(!settings.frame_ancestors.empty()),
       texts_(Texts::load(files, overrides)),
       assets_(Assets::load(files, overrides)),
+      logos_(settings.portal_logo_root),
       template_(load_template(files, overrides)) {}
+
+// The address of a tenant's logo, "" for none. One of another host is not asked for.
+std::string Site::logo_of(const House& house) const {
+    const std::string logo = house.portal_logo.value_or("");
+    const std::string address = logos_.address_of(logo);
+    return !address.empty() ? base_ + address : logo.starts_with(origin_ + "/") ? logo : "";
+}
+
+// Of whoever's page it is.
+std::string Site::picture_of(const View& view) const {
+    if (!view.house) {
+        return "";
+    }
+    if (view.part == Part::client_portal) {
+        return logo_of(*view.house);
+    }
+    const std::string avatar = view.house->avatar_url.value_or("");
+    return avatar.starts_with(origin_ + "/") ? avatar : "";
+}
 
 Json Site::data_of(const View& view) const {
     const bool client = view.part == Part::client_portal;
@@ -136,10 +156,9 @@ Json Site::data_of(const View& view) const {
                                   {"slug", house.slug},
                                   {"avatar_url", house.avatar_url},
                                   {"share_url", house.share_url}});
-        // a logo of another host is not asked for
-        const std::string logo = house.portal_logo.value_or("");
+        const std::string logo = logo_of(house);
         branding = Json::object({{"portal_name", house.portal_name},
-                                 {"portal_logo", logo.starts_with(origin_ + "/") ? Json(logo) : Json(nullptr)},
+                                 {"portal_logo", logo.empty() ? Json(nullptr) : Json(logo)},
                                  {"primary_color", house.primary_color},
                                  {"secondary_color", house.secondary_color}});
     }
@@ -161,6 +180,7 @@ http::Response Site::render(const View& view) {
     values.set("title", view.heading == name ? name : view.heading + " · " + name);
     values.set("name", name);
     values.set("initials", initials_of(name));
+    set_text(values, "picture", picture_of(view));
     values.set("heading", view.heading);
     set_text(values, "lead", view.lead);
     set_text(values, "notice", view.notice);

@@ -12,6 +12,7 @@
 
 #include "http/response.h"
 #include "page/assets.h"
+#include "page/logos.h"
 #include "page/texts.h"
 #include "page/view.h"
 #include "portal/settings.h"
@@ -25,17 +26,21 @@ class Site {
 
     const Texts& texts() const { return texts_; }
     const Assets& assets() const { return assets_; }
+    const Logos& logos() const { return logos_; }
     const std::string& base() const { return base_; }   // path of the base URL: "" or "/prefix"
 
     http::Response render(const View& view);
 
   private:
     http::Json data_of(const View& view) const;
+    std::string logo_of(const House& house) const;
+    std::string picture_of(const View& view) const;
 
     std::string base_, origin_, policy_;
     bool framed_;
     Texts texts_;
     Assets assets_;
+    Logos logos_;
     kainjow::mustache::mustache template_;
 };
 

@@ -81,25 +81,6 @@ bool is_color(std::string_view text) {
            text.find_first_not_of("0123456789abcdefABCDEF", 1) == std::string_view::npos;
 }
 
-// Relative, forward slashes only, and never upwards: it is looked up below portal_logo_root.
-bool is_logo_path(std::string_view path) {
-    if (path.empty() || path.front() == '/' || path.back() == '/' || path.find(':') < path.find('/')) {
-        return false;
-    }
-    if (std::ranges::any_of(path, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f || c == '\\'; })) {
-        return false;
-    }
-    while (!path.empty()) {
-        std::size_t slash = path.find('/');
-        std::string_view part = path.substr(0, slash);
-        if (part.empty() || part == "." || part == "..") {
-            return false;
-        }
-        path.remove_prefix(slash == std::string_view::npos ? path.size() : slash + 1);
-    }
-    return true;
-}
-
 bool is_logo(std::string_view text) {
     http::Url url = http::split_url(text);
     return (url.trouble.empty() && url.scheme == "https") || is_logo_path(text);
@@ -139,6 +120,24 @@ void warn(std::vector<std::string>& warnings, const char* member, const std::opt
 }
 
 }  // namespace
+
+bool is_logo_path(std::string_view path) {
+    if (path.empty() || path.front() == '/' || path.back() == '/' || path.find(':') < path.find('/')) {
+        return false;
+    }
+    if (std::ranges::any_of(path, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f || c == '\\'; })) {
+        return false;
+    }
+    while (!path.empty()) {
+        std::size_t slash = path.find('/');
+        std::string_view part = path.substr(0, slash);
+        if (part.empty() || part == "." || part == "..") {
+            return false;
+        }
+        path.remove_prefix(slash == std::string_view::npos ? path.size() : slash + 1);
+    }
+    return true;
+}
 
 Json client_portal_config_json(const io::Row& row) {
     return Json::object({

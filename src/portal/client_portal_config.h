@@ -36,6 +36,9 @@ io::Task<CachedConfig> find_client_portal_config(Services& portal, Uuid workspac
 // {"data":{...}[,"warnings":[...]]}
 io::Task<http::Json> change_client_portal_config(Services& portal, Uuid workspace, ClientPortalConfigInput input);
 
+// A path below portal_logo_root: relative, forward slashes only, and never upwards.
+bool is_logo_path(std::string_view path);
+
 // WCAG 2 contrast ratio of "#RRGGBB" against white, 1 to 21.
 double contrast_with_white(std::string_view color);
 

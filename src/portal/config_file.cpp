@@ -177,7 +177,7 @@ void check_base_url(std::string& url) {
 }  // namespace
 
 std::string read_file(const std::string& path, bool secret) {
-    int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);   // a FIFO does not hold us up
     if (fd < 0) {
         throw std::invalid_argument("cannot read " + path + ": " + std::strerror(errno));
     }

@@ -15,6 +15,7 @@ await step('the link opens the portal, and its token is nowhere to be seen', asy
     await page.getByText('Acme Client Portal').first().waitFor();
     await page.getByText('Good to see you!').waitFor();
     await page.getByText('Hank Scorpio').first().waitFor();
+    ok(await page.locator('.brand img').evaluate((logo) => logo.decode().then(() => logo.naturalWidth > 0)), 'the logo is there');
     await look(page, 'client-invoices');
     await page.reload();
     await heading('Invoices').waitFor();

@@ -4,7 +4,10 @@ use Test::More;
 use BrowserTest;
 use PortalTest;
 
-my $t = BrowserTest->new;
+my $t = BrowserTest->new(http => 'portal_logo_root %%DIR%%/logos;');
+mkdir $t->dir . '/logos';
+$t->write_file('logos/acme.svg', '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 40"><rect width="40" height="40" fill="#063"/>'
+    . '<path d="M8 32 20 8l12 24z" fill="#fd0"/></svg>');
 my $workspace = $t->workspace(name => 'Acme Ltd');
 my $token = $t->token($workspace);
 my $customer = $t->customer($workspace, name => 'Globex');
@@ -32,7 +35,7 @@ item(invoices => 'Website relaunch', amount_cents => 480_000, currency => 'usd',
 item(invoices => 'Hosting', amount_cents => 12_000, currency => 'eur', status => 'paid');
 $t->insert('file_share_sessions', { workspace_id => $workspace->{id}, customer_id => $customer->{id},
     short_slug => 'short-1', long_slug => 'long-1', title => 'Brand guidelines', status => 'active', max_downloads => 3 });
-config(portal_name => 'Acme Client Portal', primary_color => '#FFEE00', secondary_color => '#00FF66',
+config(portal_name => 'Acme Client Portal', portal_logo => 'acme.svg', primary_color => '#FFEE00', secondary_color => '#00FF66',
     welcome_message => 'Good to see you!', enabled_modules => [qw(invoices tasks)]);
 
 BrowserTest::drive($t, 'client_portal', { link => link_of($hank->{id}), other => link_of($other->{id}),
