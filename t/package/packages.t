@@ -13,8 +13,8 @@ subtest 'the unit of the helper' => sub {
 };
 
 subtest 'the source package' => sub {
-    my ($needed) = slurp("$root/debian/control") =~ /^Build-Depends:\n((?: .*\n)+)/m;
-    my %listed = map { $_ => 1 } map { split } slurp("$root/conf/packages") =~ /^(?:build|package)=\((.*?)\)$/msg;
+    my ($needed) = slurp("$root/debian/control") =~ /^Build-Depends:\n((?:[ #].*\n|Build-Depends-Indep:\n)+)/m;
+    my %listed = map { $_ => 1 } map { split } slurp("$root/conf/packages") =~ /(?:^| )(?:build|page|packaging)\+?=\((.*?)\)$/msg;
     ok($listed{$_} || /^dh-sequence-|^debhelper-compat/, "$_ is in conf/packages") for $needed =~ /^ ([\w.+-]+)/mg;
     for my $file (glob "$root/debian/*.install $root/debian/*.examples $root/debian/*.docs") {
         my @sources = map { (split)[0] } split /\n/, slurp($file);
