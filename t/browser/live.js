@@ -1,4 +1,4 @@
-import { ask, becomes, data, finish, is, look, newContext, ok, shot, signIn, step } from './lib/page.js';
+import { ask, becomes, data, finish, is, look, newContext, shot, signIn, step } from './lib/page.js';
 
 const context = await newContext({ expected: [401, 403, 503] });
 const first = await context.newPage();

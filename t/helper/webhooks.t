@@ -218,6 +218,7 @@ subtest 'the database goes away' => sub {
     $t->start('postgres');
     is(tried($id, 1, 20)->{state}, 'succeeded', 'what came of it is recorded when the database is back');
     is(scalar(() = $receiver->requests(qr{^/slow/2})), 1, 'and nothing is sent twice');
+    ok($t->wait_for(sub { $t->get("/api/webhooks/endpoints/$endpoint->{id}", token => $token)->code == 200 }), 'nginx is back, too');
 };
 
 subtest 'a blocked workspace' => sub {

@@ -103,6 +103,7 @@ subtest 'with Redis and PostgreSQL gone' => sub {
     is_told($response, 'who it is could not be asked', auth_status => 'UNAVAILABLE');
     $t->start('postgres');
     $t->start('redis');
+    ok($t->wait_for(sub { ask('/site/page.txt', $fresh)->code == 200 }), 'and recovers');
 };
 
 subtest 'the access log' => sub {
