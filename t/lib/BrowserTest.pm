@@ -27,7 +27,7 @@ sub new {
     make_path(PortalTest::build() . '/screens');
     $option{http} = "portal_page_files $page; " . ($option{http} // '');
     $option{location} = 'location / { portal_page; portal_workspace any; } ' . ($option{location} // '');
-    return PortalTest->new(%option);
+    return PortalTest->new(redis_budget => '2s', %option);    # a browser that starts leaves Redis little of the machine
 }
 
 # What the scripts need of npm, once for each lock file.

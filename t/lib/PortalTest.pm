@@ -57,7 +57,8 @@ sub new {
     -x "$BUILD/portalctl" or croak "no build in $BUILD: run bash t/run, or set PORTAL_BUILD";
     my $self = bless {
         owner => $$, option => { workers => 2, redis => 1, helper => 1, nginx => 1, http => '', location => '',
-            server => '', globals => '', mail => {}, toml => '', toml_mail => '', stale => '30s', %option },
+            server => '', globals => '', mail => {}, toml => '', toml_mail => '', stale => '30s',
+            redis_budget => '250ms', %option },
         pid => {}, tolerated => [], made => 0,
     }, $class;
     $self->{dir} = tempdir('portal-t-XXXXXX', DIR => '/tmp', CLEANUP => 0);
@@ -136,7 +137,8 @@ sub nginx_conf {
         LEVEL => $ENV{PORTAL_T_DEBUG} ? 'debug' : 'info', URL => $self->base_url,
         WORKERS => $self->{option}{workers}, STALE => $self->{option}{stale},
         POSTGRES => "host=$self->{dir}/pg port=$self->{postgres_port} dbname=portal user=portal_web",
-        REDIS    => $self->{option}{redis} ? "portal_redis redis://127.0.0.1:$self->{redis_port};" : '',
+        REDIS    => $self->{option}{redis}
+            ? "portal_redis redis://127.0.0.1:$self->{redis_port} budget=$self->{option}{redis_budget};" : '',
         REDISPORT => $self->{redis_port}, PGPORT => $self->{postgres_port},
         map { uc $_ => $self->{option}{$_} } qw(http server location globals),
     );
@@ -940,6 +942,10 @@ Files may run side by side (C<prove -j2>).
 =item workers, redis => 0, helper => 0, nginx => 0
 
 How many workers; servers not to start. C<< redis => 0 >> also leaves C<portal_redis> out.
+
+=item redis_budget
+
+nginx's own default unless told; more where the machine may be too busy for it, and no test is about Redis.
 
 =item http, server, location, globals
 

@@ -4,12 +4,9 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 use PortalTest;
 
-my $t = PortalTest->new(workers => 1, nginx => 0,
+my $t = PortalTest->new(workers => 1, redis_budget => '2s',    # long enough to see who goes meanwhile
     http => 'portal_invite_wait 5s; portal_rate_limit_class client-portal 100000 60s;',
     location => 'location /site/ { portal_workspace any; portal_auth any; portal_rate_limit 90 60s name=site; alias %%DIR%%/html/; }');
-# Redis is waited for long enough to see who goes meanwhile
-$t->{option}{conf} = $t->nginx_conf =~ s/portal_redis [^;]+\K;/ budget=2s;/r;
-$t->start('nginx');
 $t->write_file('html/page.txt', "the page\n");
 my $config = '/api/v1/client-portal/config';
 my $worker = $t->wait_for(sub { ($t->workers)[0] });
