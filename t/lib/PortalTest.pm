@@ -521,6 +521,8 @@ sub request {
 sub saw {
     my ($self, $method, $target, $accept, $sent, $response) = @_;
     return unless $target =~ m{^(?:https?://[^/]*)?/[^?]*api} && ours($response);
+    my ($prefix) = $self->base_url =~ m{^https?://[^/]+(/.*)?};
+    $target =~ s{^(?:https?://[^/]*)?\K\Q$prefix\E(?=/)}{} if $prefix;
     my $body = $response->content;
     return if $method ne 'HEAD' && length $body != ($response->header('Content-Length') // 0);    # cut off
     my %headers = map { lc $_ => scalar $response->header($_) } $response->header_field_names;

@@ -254,4 +254,4 @@ subtest 'something down' => sub {
     ok($response->header('Retry-After'), 'with Retry-After');
 };
 
-done_testing;
+$t->done;
