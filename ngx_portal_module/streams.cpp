@@ -198,6 +198,19 @@ ngx_portal_stream::run() noexcept
         return;
     }
 
+    if (streams_.fd_ == -1) {
+
+        /* opened by a request that outlasted on_shutdown() */
+
+        if (!request_->buffered && !connection_->buffered) {
+            started_ = true;
+            body_->start(*this);
+        }
+
+        shutdown();
+        return;
+    }
+
     if (request_->buffered || connection_->buffered) {
         return;   /* on_request_write() comes back here */
     }

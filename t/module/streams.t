@@ -224,6 +224,24 @@ subtest 'reload' => sub {
     }
 };
 
+subtest 'opened by a worker that is going' => sub {
+    $db->begin_work;
+    $db->do('LOCK TABLE portal.event_counters IN ACCESS EXCLUSIVE MODE');
+    my @streams = map { open_stream(h2 => $_) } 0, 1;
+    ok($t->wait_for(sub { $t->value("SELECT count(*) FROM pg_locks
+        WHERE relation = 'portal.event_counters'::regclass AND mode = 'AccessShareLock' AND NOT granted") >= 2 }), 'two wait');
+    my %old = map { $_ => 1 } $t->workers;
+    $t->signal('nginx', 'HUP');
+    $t->wait_for(sub { grep { !$old{$_} } $t->workers });
+    sleep 0.1;
+    $db->commit;
+    for my $stream (@streams) {
+        is($stream->status, 200, 'is opened');
+        like($stream->rest(5), qr/\n\nretry: \d+\n\n\z/, 'says when to come back');
+        ok($stream->ended, 'and ends cleanly');
+    }
+};
+
 subtest 'one that only talks' => sub {
     my $stream = open_stream();
     $stream->started;
