@@ -240,7 +240,7 @@ subtest 'a hundred thousand customers' => sub {
     my $seconds = time - $start;
     is(counts($summary), 'customers 100000+0');
     diag sprintf '100,000 customers imported in %.1f s', $seconds;
-    cmp_ok($seconds, '<', PortalTest::asan() ? 150 : 30, 'in time') or diag 'it takes some 10 s on a machine that does nothing else';
+    cmp_ok($seconds, '<', PortalTest::asan() ? 150 : 60, 'in time');    # some 10 s on a machine that does nothing else
     is($t->value('SELECT count(*) FROM portal.customers WHERE workspace_id = ?', $big->{id}), 100_000);
     $start = time;
     is(counts(imported($big, ['--update'], map { s/"name":"C/"name":"D/r } @lines[0 .. 9_999])), 'customers 0+10000', 'changed');
