@@ -97,9 +97,7 @@ io::Task<Login> try_code(Call& call, AuthenticateInput input) {
         throw wrong_code();
     }
     if (!is_login_code(portal.secrets, *challenge, *input.code)) {
-        if (!by_address) {
-            co_await count_wrong_code(portal, *challenge);
-        }
+        co_await note_wrong_code(portal, *challenge, !by_address);
         throw wrong_code();
     }
     const std::string device = device_of(call);

@@ -8,6 +8,7 @@
 #include "http/failure.h"
 #include "http/request.h"
 #include "http/response.h"
+#include "portal/origin.h"
 #include "portal/principal.h"
 #include "portal/services.h"
 
@@ -20,10 +21,27 @@ enum class Group { sessions, portal, client_portal, management, every };
 using Groups = unsigned;
 constexpr Groups group_bit(Group group) { return group == Group::every ? ~0u : 1u << unsigned(group); }
 
-// What a handler gets. Lives as long as its request.
+// What a handler gets. Lives as long as its request; what it writes is written in the caller's name.
 struct Call {
+    Call(http::Request& request_, const Services& services)
+        : request(request_), db(services.db, origin), portal(services.with(db)) {}
+    Call(const Call&) = delete;
+
+    class CallOrigin final : public Origin {
+      public:
+        explicit CallOrigin(const Call& call) : call_(call) {}
+
+      private:
+        std::string actor() const override { return actor_name(call_.caller); }
+        std::string_view address() const override { return call_.request.client_address; }
+        std::string_view request_id() const override { return call_.request.request_id; }
+        const Call& call_;
+    };
+
     http::Request& request;
-    Services& portal;
+    CallOrigin origin{*this};
+    io::Postgres db;
+    Services portal;
     Principal caller{};                                // kind none on anonymous routes
     std::array<std::string_view, 2> parameters{};      // the pattern's {..} parts, in order
     std::string body{};                                // read and within the limit; "" when the route takes none

@@ -84,6 +84,7 @@ class Import {
                 "CREATE TEMP TABLE incoming (line bigint, position bigint GENERATED ALWAYS AS "
                 "IDENTITY, kind text, "
                 "record jsonb) ON COMMIT DROP");
+        execute(connection_.get(), "SELECT set_config('portal.actor', $1, true)", {Session::actor()});
         // a session's line tells how many downloads it had: theirs do not count again
         execute(connection_.get(), "SET LOCAL portal.count_downloads = 'off'");
         if (!options.announce) {

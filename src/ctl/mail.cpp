@@ -49,7 +49,10 @@ constexpr Statement retry_statement{"ctl_mail_retry", "WITH chosen AS (" MAIL_RO
       FROM chosen
      WHERE o.id = chosen.id AND o.state = 'queued'
        AND (o.lease_until IS NULL OR o.lease_until < now())
-    RETURNING o.id
+    RETURNING o.id, o.workspace_id
+), audited AS (
+    INSERT INTO portal.audit_log (workspace_id, action, target)
+    SELECT workspace_id, 'mail.retried', 'mail:' || id FROM moved
 ), told AS (
     SELECT pg_notify('portal_outbox', '') FROM (SELECT 1 FROM moved LIMIT 1) one
 )

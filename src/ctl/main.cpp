@@ -95,6 +95,7 @@ void build_tree(CLI::App& app, Session& session) {
     add_restored_verb(verbs, session);
     add_import_verb(verbs, session);
     add_events_verbs(verbs, session);
+    add_audit_verb(verbs, session);
     add_demo_data_verb(verbs, session);
     add_completion_verb(app);
     app.footer(

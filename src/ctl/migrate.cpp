@@ -19,6 +19,8 @@ void add_migrate_verb(Verb app, Session& session) {
         std::vector<Migration> migrations =
             read_migrations(directory->empty() ? session.config().migrations : *directory);
         Connection connection = connect(session.conninfo());
+        execute(connection.get(), "SELECT set_config('portal.actor', $1, false)",
+                {Session::actor()});
         std::vector<Migration> applied = migrate(connection.get(), migrations);
         int version = migrations.back().version;
         if (session.json) {

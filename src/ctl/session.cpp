@@ -1,5 +1,10 @@
 #include "ctl/session.h"
 
+#include <pwd.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
 #include "portal/workspace.h"
 
 namespace portal::ctl {
@@ -26,6 +31,15 @@ io::UvLoop& Session::loop() {
     return *loop_;
 }
 
+std::string Session::actor() {
+    const char* sudo = std::getenv("SUDO_USER");
+    const passwd* user = getpwuid(getuid());
+    if (getuid() == 0 && sudo && *sudo) {
+        return std::string("portalctl:") + sudo;
+    }
+    return "portalctl:" + (user ? std::string(user->pw_name) : std::to_string(getuid()));
+}
+
 const std::string& Session::conninfo() {
     const ConfigFile& file = config();
     const std::string& chosen = file.owner_postgres.empty() ? file.postgres : file.owner_postgres;
@@ -48,7 +62,8 @@ io::Postgres& Session::db() {
         options.main_connections = 1;
         options.connect_timeout = 5000;
         options.application_name = "portalctl";
-        db_ = std::make_unique<io::Postgres>(loop(), std::move(options));
+        connections_ = std::make_unique<io::Postgres>(loop(), std::move(options));
+        db_ = std::make_unique<io::Postgres>(*connections_, origin_);
     }
     return *db_;
 }

@@ -12,6 +12,7 @@
 #include "io/task.h"
 #include "io/uv_loop.h"
 #include "portal/config_file.h"
+#include "portal/origin.h"
 #include "portal/secrets.h"
 
 namespace portal::ctl {
@@ -40,6 +41,8 @@ class Session {
     const Secrets& secrets();
     io::UvLoop& loop();
     io::Postgres& db();
+    // As the audit log calls who runs this: portalctl:<user>, the one that sudo was called by.
+    static std::string actor();
     // The owner's connection string where there is one.
     const std::string& conninfo();
 
@@ -54,7 +57,9 @@ class Session {
     std::optional<ConfigFile> config_;
     std::optional<Secrets> secrets_;
     std::unique_ptr<io::UvLoop> loop_;
-    std::unique_ptr<io::Postgres> db_;  // goes before the loop
+    std::unique_ptr<io::Postgres> connections_;  // goes before the loop
+    Program origin_{actor()};
+    std::unique_ptr<io::Postgres> db_;
     std::string workspace_id_;
 };
 

@@ -24,6 +24,7 @@ void add_invite_verbs(Verb app, Session& session);
 void add_mail_verbs(Verb app, Session& session);
 void add_import_verb(Verb app, Session& session);
 void add_events_verbs(Verb app, Session& session);
+void add_audit_verb(Verb app, Session& session);
 void add_demo_data_verb(Verb app, Session& session);
 
 }  // namespace portal::ctl

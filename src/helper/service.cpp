@@ -97,7 +97,7 @@ class Service::Signals {
 Service::Service(const ConfigFile& config, io::UvLoop::Log log)
     : config_(config), secrets_(config.load_secrets()), loop_(std::move(log)),
       sender_(parse_sender(config.mail)), mailer_(loop_, config.mail, host_of(base_url(config))),
-      db_(loop_, database(config)),
+      connections_(loop_, database(config)),
       composer_(db_, secrets_, config.templates, config.base_url, sender_),
       outbox_(loop_, db_, composer_, mailer_, outbox_options(config, id_)),
       event_db_(loop_, event_database(config)), redis_(redis(config)),

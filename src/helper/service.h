@@ -19,6 +19,7 @@
 #include "io/postgres.h"
 #include "io/uv_loop.h"
 #include "portal/config_file.h"
+#include "portal/origin.h"
 
 namespace portal::helper {
 
@@ -51,7 +52,9 @@ class Service {
     io::UvLoop loop_;
     Mailbox sender_;
     Mailer mailer_;
-    io::Postgres db_;
+    io::Postgres connections_;
+    Program origin_{"helper"};
+    io::Postgres db_{connections_, origin_};
     Composer composer_;
     Outbox outbox_;
     io::Postgres event_db_;   // a connection of its own: events wait for nothing else

@@ -346,13 +346,17 @@ Postgres::Postgres(Loop& loop, PostgresOptions options) {
         options.lookup_connections + options.main_connections == 0) {
         throw std::invalid_argument("a pool needs at least one connection");
     }
-    pool_ = std::make_unique<Pool>(loop, std::move(options));
+    own_ = std::make_unique<Pool>(loop, std::move(options));
+    pool_ = own_.get();
     pool_->connect();
 }
 
+Postgres::Postgres(const Postgres& connections, const Preamble& preamble)
+    : pool_(connections.pool_), preamble_(&preamble) {}
+
 Postgres::~Postgres() {
-    if (pool_) {
-        pool_->close();
+    if (own_) {
+        own_->close();
     }
 }
 
@@ -361,6 +365,10 @@ Task<Rows> Postgres::query(const Statement& statement, Parameters parameters) {
         throw PostgresError("22021", "", "a value contains a NUL character");
     }
     PostgresQuery query(*pool_, statement, parameters, pool_->loop.now() + statement.deadline);
+    if (preamble_ && statement.retry == Retry::never) {
+        query.preamble = &preamble_->statement();
+        query.preamble_parameters = preamble_->parameters();
+    }
     pool_->enqueue(query);
     Rows rows = co_await query;
     co_return rows;

@@ -1,9 +1,10 @@
 // Postgres: a few pipelined libpq connections that heal themselves.
 //
 // Every query is one prepared statement followed by its own sync, so each is its own transaction and an error harms
-// nobody else in the pipeline. Statements are prepared per connection at first use. A deadline runs from enqueueing;
-// when it passes the caller gets PostgresUnavailable, and when the statement was already sent its connection is
-// dropped (results are positional). A cancelled query's result is read and discarded.
+// nobody else in the pipeline. A write may have a preamble: a statement sent ahead of it, before the same sync and so in
+// its transaction. Statements are prepared per connection at first use. A deadline runs from enqueueing; when it passes
+// the caller gets PostgresUnavailable, and when the statement was already sent its connection is dropped (results are
+// positional). A cancelled query's result is read and discarded.
 // When a connection is lost, a statement marked Retry::read is sent again, as often as there are connections; the rest fail with
 // PostgresUnavailable, since nobody can tell whether they happened.
 // While the process drains, connections close once they are idle, and one is opened for each request that still asks.
@@ -156,11 +157,25 @@ struct PostgresOptions {
     static PostgresOptions resolve(std::string conninfo);
 };
 
+// What a write is preceded by, in its transaction and without a round trip of its own: settings that end with it. Its
+// rows are dropped.
+class Preamble {
+  public:
+    virtual const Statement& statement() const = 0;
+    // Asked for at each write. Must hold no NUL.
+    virtual Parameters parameters() const = 0;
+
+  protected:
+    ~Preamble() = default;
+};
+
 class Postgres {
   public:
     // Throws std::invalid_argument when libpq cannot read the connection string.
     Postgres(Loop& loop, PostgresOptions options);
-    ~Postgres();   // what is pending fails with PostgresUnavailable first
+    // The same connections with a preamble for whatever is not Retry::read; both outlive this.
+    Postgres(const Postgres& connections, const Preamble& preamble);
+    ~Postgres();   // what is pending fails with PostgresUnavailable first, where the connections are its own
     Postgres(const Postgres&) = delete;
 
     // Throws PostgresUnavailable or PostgresError. Copies nothing but `parameters`; the Statement must be static.
@@ -186,7 +201,9 @@ class Postgres {
 
   private:
     struct Pool;
-    std::unique_ptr<Pool> pool_;
+    std::unique_ptr<Pool> own_;
+    Pool* pool_;
+    const Preamble* preamble_ = nullptr;
 };
 
 }  // namespace portal::io

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "io/postgres_query.h"
 
@@ -31,32 +32,49 @@ bool PostgresPipeline::begin() noexcept {
 
 void PostgresPipeline::send(PostgresQuery& query) noexcept {
     const Statement& statement = query.statement;
-    std::string_view name = statement.name;
-    bool preparing = prepared_.insert(name).second;
+    const Statement* preamble = query.preamble;
+    const bool preparing_preamble = preamble && prepared_.insert(preamble->name).second;
+    const bool preparing = prepared_.insert(statement.name).second;
     query.stage = PostgresQuery::Stage::in_flight;
     query.pipeline = this;
-    slots_.push_back(Slot{&query, name, query.deadline, query.slow(), preparing, false, false, nullptr});
+    slots_.push_back(Slot{&query, preamble ? preamble->name : "", statement.name, query.deadline, query.slow(),
+                          preparing_preamble, preamble != nullptr, preparing, false, false, nullptr});
     slow_ += query.slow() ? 1 : 0;
     if (slots_.size() == 1) {
         idle(false);
     }
 
-    const Parameters& parameters = query.parameters;
-    values_.clear();
-    for (std::size_t i = 0; i < parameters.size(); ++i) {
-        values_.push_back(parameters.data(i));
-    }
-    bool sent = true;
-    if (preparing) {
-        sent = PQsendPrepare(connection(), statement.name, statement.sql, 0, nullptr) != 0;
-    }
-    sent = sent && PQsendQueryPrepared(connection(), statement.name, int(values_.size()), values_.data(),
-                                       nullptr, nullptr, 0) != 0;
-    sent = sent && PQpipelineSync(connection()) != 0;
+    const bool sent = (!preparing_preamble || prepare(*preamble)) &&
+                      (!preamble || execute(*preamble, query.preamble_parameters)) &&
+                      (!preparing || prepare(statement)) && execute(statement, query.parameters) &&
+                      PQpipelineSync(connection()) != 0;
     if (!sent) {
         return lose(one_line(PQerrorMessage(connection())));
     }
     flush();
+}
+
+bool PostgresPipeline::prepare(const Statement& statement) noexcept {
+    return PQsendPrepare(connection(), statement.name, statement.sql, 0, nullptr) != 0;
+}
+
+bool PostgresPipeline::execute(const Statement& statement, const Parameters& parameters) noexcept {
+    values_.clear();
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+        values_.push_back(parameters.data(i));
+    }
+    return PQsendQueryPrepared(connection(), statement.name, int(values_.size()), values_.data(), nullptr, nullptr,
+                               0) != 0;
+}
+
+// The front slot was to prepare it, and has not.
+void PostgresPipeline::unprepare(std::string_view name) noexcept {
+    prepared_.erase(name);
+    for (std::size_t i = 1; i < slots_.size(); ++i) {
+        Slot& later = slots_[i];
+        later.undone = later.undone || (later.name == name && !later.preparing) ||
+                       (later.preamble == name && !later.preparing_preamble);
+    }
 }
 
 void PostgresPipeline::forget(PostgresQuery& query) noexcept {
@@ -98,7 +116,11 @@ bool PostgresPipeline::take(Result result) noexcept {
             return true;
         case PGRES_COMMAND_OK:
         case PGRES_TUPLES_OK:
-            if (slot.preparing) {
+            if (slot.preparing_preamble) {
+                slot.preparing_preamble = false;
+            } else if (slot.in_preamble) {
+                slot.in_preamble = false;
+            } else if (slot.preparing) {
                 slot.preparing = false;
             } else if (!slot.failed) {
                 slot.result = std::move(result);
@@ -116,12 +138,11 @@ bool PostgresPipeline::take(Result result) noexcept {
         lose(one_line(PQresultErrorMessage(result.get())));
         return false;
     }
-    if (slot.preparing) {
-        slot.preparing = false;
-        prepared_.erase(slot.name);
-        for (Slot& later : slots_) {
-            later.undone = later.undone || (&later != &slot && later.name == slot.name && !later.preparing);
-        }
+    if (std::exchange(slot.preparing_preamble, false)) {
+        unprepare(slot.preamble);
+    }
+    if (std::exchange(slot.preparing, false)) {
+        unprepare(slot.name);
     }
     if (!slot.failed) {
         slot.failed = true;

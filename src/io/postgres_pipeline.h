@@ -57,12 +57,14 @@ class PostgresPipeline final : public PostgresConnection {
     void on_shutdown() noexcept override;
 
   private:
+    // The server answers in this order: the preamble's preparation, the preamble, the statement's preparation, the
+    // statement. What is not awaited was not asked for, or has come.
     struct Slot {
         PostgresQuery* query;             // null: cancelled
-        std::string_view name;
+        std::string_view preamble, name;
         std::int64_t deadline;
         bool slow;
-        bool preparing;                   // the answer to its PQsendPrepare comes first
+        bool preparing_preamble, in_preamble, preparing;
         bool undone = false;              // certain not to happen: its preparation failed, or it was refused
         bool failed = false;
         Result result;
@@ -71,6 +73,9 @@ class PostgresPipeline final : public PostgresConnection {
     bool begin() noexcept override;
     void input() noexcept override;
     void gone(const std::string& reason) noexcept override;
+    bool prepare(const Statement& statement) noexcept;
+    bool execute(const Statement& statement, const Parameters& parameters) noexcept;
+    void unprepare(std::string_view name) noexcept;
     bool take(Result result) noexcept;    // false: lost
     bool finish() noexcept;               // false: lost
     bool late() const noexcept;

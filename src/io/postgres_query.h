@@ -43,6 +43,8 @@ class PostgresQuery {
     const Statement& statement;
     const Parameters& parameters;
     const std::int64_t deadline;   // in the loop's time
+    const Statement* preamble = nullptr;   // to be sent ahead
+    Parameters preamble_parameters;
     std::chrono::steady_clock::time_point enqueued;
     Stage stage = Stage::fresh;
     PostgresPipeline* pipeline = nullptr;   // in flight there

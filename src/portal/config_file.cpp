@@ -134,7 +134,7 @@ HousekeepingConfig read_housekeeping(const toml::table& table, const std::string
     section.read("mail", keep.mail, 1, century);
     section.read("events", keep.events, 1, century);
     section.read("event_history", keep.event_history, 1, 1000000);
-    section.read("audit", keep.audit, 0, century);
+    section.read("audit", keep.audit, 30, century);   // the function that purges it spares the rest
     section.read("webhooks", keep.webhooks, 6, century);   // longer than a delivery is tried
     return keep;
 }

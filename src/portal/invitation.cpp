@@ -84,8 +84,8 @@ WITH kept AS MATERIALIZED (
      WHERE k.workspace_id = $1::uuid AND k.principal_id = $2::uuid AND k.method = 'POST' AND k.path = $3::text
        AND k.key = $4::text AND k.expires_at > now() AND t.revoked_at IS NULL
 ), disclosed AS (
-    INSERT INTO portal.audit_log (workspace_id, action, principal_id, subject_id)
-    SELECT $1, 'portal_token.disclosed', $2, token_id
+    INSERT INTO portal.audit_log (workspace_id, action, target)
+    SELECT $1, 'portal_token.disclosed', 'portal_token:' || token_id
       FROM kept WHERE payload_hash = $5::text AND (status = 202 OR NOT coalesce(underway, false))
 )
 SELECT * FROM kept)"};

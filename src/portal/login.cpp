@@ -52,9 +52,14 @@ SELECT id FROM portal.login_challenges
  WHERE address_key = $1::text AND consumed_at IS NULL AND tries < 5 AND expires_at > now()
  LIMIT 2)"};
 
+//   $1 challenge  $2 whether the try counts
 constexpr Statement wrong_statement{"login_wrong", R"(
-UPDATE portal.login_challenges SET tries = tries + 1
- WHERE id = $1::uuid AND consumed_at IS NULL AND tries < 5 AND expires_at > now())"};
+WITH counted AS (
+    UPDATE portal.login_challenges SET tries = tries + 1
+     WHERE id = $1::uuid AND $2::boolean AND consumed_at IS NULL AND tries < 5 AND expires_at > now()
+)
+INSERT INTO portal.audit_log (workspace_id, action, target)
+SELECT workspace_id, 'login.failed', 'login:' || id FROM portal.login_challenges WHERE id = $1)"};
 
 // From the proof on. `challenge` is the one open row, locked and now spent; then who fits, whether
 // that leaves a choice, and else the session. Of parallel calls the others wait for the lock and
@@ -252,8 +257,8 @@ io::Task<std::optional<Uuid>> find_challenge_by_address(Services& portal,
     co_return Uuid::parse(rows.front().text("id"));
 }
 
-io::Task<void> count_wrong_code(Services& portal, Uuid challenge) {
-    Parameters parameters(challenge.text());
+io::Task<void> note_wrong_code(Services& portal, Uuid challenge, bool counts) {
+    Parameters parameters(challenge.text(), counts);
     co_await portal.db.query(wrong_statement, std::move(parameters));
 }
 

@@ -44,8 +44,8 @@ struct AuthenticateInput {
 // The one open challenge of a client address, if there is exactly one.
 io::Task<std::optional<Uuid>> find_challenge_by_address(Services& portal,
                                                         std::string client_address);
-// Costs the challenge one of its five tries.
-io::Task<void> count_wrong_code(Services& portal, Uuid challenge);
+// Goes into the audit log, and `counts`: costs the challenge one of its five tries.
+io::Task<void> note_wrong_code(Services& portal, Uuid challenge, bool counts);
 
 struct Login {
     enum class State { refused, signed_in, choose_workspace, choose_customer };

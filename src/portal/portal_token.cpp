@@ -62,8 +62,8 @@ WITH addressee AS MATERIALIZED (
     UNION ALL
     SELECT e.id, e.token_ciphertext, e.expires_at FROM existing e, granted
 ), disclosed AS (
-    INSERT INTO portal.audit_log (workspace_id, action, principal_id, subject_id)
-    SELECT $1, 'portal_token.disclosed', $9::uuid, id FROM token WHERE id <> $5
+    INSERT INTO portal.audit_log (workspace_id, action, target)
+    SELECT $1, 'portal_token.disclosed', 'portal_token:' || id FROM token WHERE id <> $5
 )
 SELECT a.email IS NOT NULL AS has_email, t.id AS token_id, t.token_ciphertext,
        portal.time_text(date_trunc('second', t.expires_at)) AS expires_at,
@@ -81,8 +81,8 @@ WITH kept AS MATERIALIZED (
      WHERE k.workspace_id = $1::uuid AND k.principal_id = $2::uuid AND k.method = 'POST' AND k.path = $3::text
        AND k.key = $4::text AND k.expires_at > now()
 ), disclosed AS (
-    INSERT INTO portal.audit_log (workspace_id, action, principal_id, subject_id)
-    SELECT $1, 'portal_token.disclosed', $2, token_id FROM kept WHERE token_id IS NOT NULL
+    INSERT INTO portal.audit_log (workspace_id, action, target)
+    SELECT $1, 'portal_token.disclosed', 'portal_token:' || token_id FROM kept WHERE token_id IS NOT NULL
 )
 SELECT payload_hash, token_id, token_ciphertext, portal.time_text(date_trunc('second', expires_at)) AS expires_at
   FROM kept)"};

@@ -48,8 +48,9 @@ constexpr Statement webhook_endpoints{"purge_webhook_endpoints", PURGE("webhook_
                                       Retry::never, patience};
 constexpr Statement webhook_secrets{"purge_webhook_secrets", PURGE("webhook_secrets", "expires_at"), Lane::main,
                                     Retry::never, patience};
-constexpr Statement audit{"purge_audit", PURGE("audit_log", "created_at"), Lane::main, Retry::never,
-                          patience};
+// Nobody but this function may.
+constexpr Statement audit{"purge_audit", "SELECT FROM portal.purge_audit($1::integer, $2::bigint)", Lane::main,
+                          Retry::never, patience};
 constexpr Statement stream_tickets{"purge_stream_tickets", PURGE("stream_tickets", "expires_at"),
                                    Lane::main, Retry::never, patience};
 // The table has no id of its own.

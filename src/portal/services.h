@@ -21,6 +21,11 @@ struct Services {
     ConfigCache& configs;
     HelperClient& helper;
     EventHub* events = nullptr;   // only workers have streams
+
+    // The same, writing on somebody's behalf.
+    Services with(io::Postgres& other) const {
+        return {loop, other, secrets, settings, limiter, configs, helper, events};
+    }
 };
 
 }  // namespace portal

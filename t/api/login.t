@@ -198,6 +198,7 @@ subtest 'login by address' => sub {
     my $code = $t->login_code('address@example.com');
     is_refused(ask(authenticate => { code => $code }, 'X-Real-IP' => '10.3.0.2'), 'from another address');
     is_refused(ask(authenticate => { code => wrong($code) }, %from), 'a wrong code') for 1 .. 6;
+    is($t->value(q(SELECT count(*) FROM portal.audit_log WHERE action = 'login.failed' AND address = '10.3.0.1')), 6, 'each is in the audit log');
     is($t->value('SELECT tries FROM portal.login_challenges WHERE id = ?', $challenge), 0, 'costs no try of the challenge');
     my $second = json_of(ask(request => { email => 'unknown@example.com' }, %from))->{challenge_id};
     is_refused(ask(authenticate => { code => $code }, %from), 'two open ones');

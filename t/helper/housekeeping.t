@@ -15,7 +15,7 @@ sub ago { my ($days) = @_; $t->value("SELECT now() - ? * interval '1 day'", $day
 sub purged { my ($what, $log) = @_; my $sum = 0; $sum += $_ for $t->log_text($log // 'helper.log') =~ /purged (\d+) \Q$what\E/g; $sum }
 # Waits until the helper has been round once more: what is looked for is gone, and what comes last in a round, too.
 sub round {
-    my $id = $t->insert('audit_log', { workspace_id => $ws->{id}, action => 'round', subject_id => $ws->{id}, created_at => ago(401) })->{id};
+    my $id = $t->insert('audit_log', { workspace_id => $ws->{id}, action => 'round', target => 'workspace:1', created_at => ago(401) })->{id};
     ok($t->wait_for(sub { !count(audit_log => 'id = ?', $id) }), 'a round');
 }
 
@@ -48,7 +48,7 @@ subtest 'before' => sub {
     my $key = 0;
     $t->insert('idempotency_keys', { workspace_id => $ws->{id}, principal_id => $ws->{id}, method => 'POST', path => '/', key => ++$key,
         payload_hash => 'x', resource_id => $ws->{id}, expires_at => ago($_) }) for (0.001) x 20, (-0.5) x 3;
-    $t->insert('audit_log', { workspace_id => $ws->{id}, action => 'test', subject_id => $ws->{id}, created_at => ago($_) }) for 399, 401, 500;
+    $t->insert('audit_log', { workspace_id => $ws->{id}, action => 'test', target => 'workspace:1', created_at => ago($_) }) for 399, 401, 500;
     my $endpoint = $t->insert('webhook_endpoints', { workspace_id => $ws->{id}, url => 'https://example.org/', enabled => 'f' })->{id};
     for my $row (['succeeded', 31], ['failed', 31], ['succeeded', 29], ['pending', 31]) {
         my ($state, $days) = @$row;

@@ -312,6 +312,82 @@ TEST_F(PostgresPool, StatementsForgottenByTheServerArePreparedAnew) {
     EXPECT_EQ(run(echo, Parameters("after")).front().text("value"), "after");
 }
 
+// Tells the server a name ahead of each write; 1 / 0 where there is none.
+class Name final : public Preamble {
+  public:
+    const Statement& statement() const override {
+        static constexpr Statement tell{"tell", "SELECT set_config('test.name', $1, true), 1 / length($1)"};
+        return tell;
+    }
+    Parameters parameters() const override { return Parameters(name); }
+    std::string name;
+};
+
+struct PostgresPreamble : PostgresPool {
+    PostgresPreamble() {
+        PostgresOptions with = options();
+        with.lookup_connections = 0;
+        with.main_connections = 1;
+        connections.emplace(loop, with);
+        db.emplace(*connections, preamble);
+    }
+    Name preamble;
+    std::optional<Postgres> connections;
+};
+
+constexpr Statement read_name{"read_name", "SELECT current_setting('test.name', true) AS name", Lane::main, Retry::read};
+constexpr Statement write_name{"write_name", "SELECT current_setting('test.name', true) AS name"};
+
+TEST_F(PostgresPreamble, HoldsForItsWriteAlone) {
+    Together<Rows> together(loop);
+    for (std::string name : {"ann", "bob", "eve"}) {
+        preamble.name = name;
+        together.start(db->query(write_name, Parameters()));
+        together.start(db->query(read_name, Parameters()));
+        together.start(connections->query(write_name, Parameters()));
+    }
+    together.run();
+    for (std::size_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(together.result(3 * i).front().text("name"), std::vector({"ann", "bob", "eve"})[i]);
+        EXPECT_EQ(together.result(3 * i + 1).front().optional("name").value_or(""), "");
+        EXPECT_EQ(together.result(3 * i + 2).front().optional("name").value_or(""), "");
+    }
+}
+
+TEST_F(PostgresPreamble, IsOneTransactionWithItsWrite) {
+    static constexpr Statement add{"add", "INSERT INTO named VALUES (current_setting('test.name'), 10 / $1::int)"};
+    server.execute("CREATE TABLE named (name text, value int)");
+    preamble.name = "ann";
+    EXPECT_EQ(run(add, Parameters(5)).affected(), 1);
+    EXPECT_EQ(refused(add, Parameters(0)), "22012");
+    preamble.name = "";
+    EXPECT_EQ(refused(add, Parameters(5)), "22012") << "a preamble that fails is its write's failure";
+    preamble.name = "bob";
+    EXPECT_EQ(run(add, Parameters(2)).affected(), 1) << "and nobody else's";
+    EXPECT_EQ(server.value("SELECT string_agg(name || value, ' ' ORDER BY name) FROM named"), "ann2 bob5");
+}
+
+TEST_F(PostgresPreamble, IsPreparedAnewWithItsWrite) {
+    static constexpr Statement deallocate{"deallocate", "DEALLOCATE ALL", Lane::main, Retry::read};
+    static constexpr Statement early{"early", "SELECT value FROM later WHERE id = $1", Lane::main};
+    preamble.name = "ann";
+    EXPECT_EQ(run(write_name).front().text("name"), "ann");
+    run(deallocate);
+    EXPECT_EQ(run(write_name).front().text("name"), "ann");
+    Together<Rows> together(loop);
+    for (int i = 0; i < 3; ++i) {
+        together.start(db->query(early, Parameters(1)));
+        together.start(db->query(write_name, Parameters()));
+    }
+    together.run();
+    for (std::size_t i = 0; i < 3; ++i) {
+        EXPECT_ANY_THROW(together.result(2 * i));
+        EXPECT_EQ(together.result(2 * i + 1).front().text("name"), "ann");
+    }
+    server.execute("CREATE TABLE later (id int, value text); INSERT INTO later VALUES (1, 'now')");
+    EXPECT_EQ(run(early, Parameters(1)).front().text("value"), "now");
+}
+
 TEST_F(PostgresPool, PendingStatementsFailWhenThePoolGoes) {
     open(options());
     run(backend);

@@ -36,7 +36,10 @@ struct ClientPortal : PortalFixture {
                         std::string_view parameter, FakeRequest& request) {
         for (const api::Route& route : api::client_portal_routes()) {
             if (route.method == method && route.pattern == pattern) {
-                api::Call call{request, *portal, caller, {parameter, {}}, request.body, {}, {}};
+                api::Call call{request, *portal};
+                call.caller = caller;
+                call.parameters = {parameter, {}};
+                call.body = request.body;
                 return run(route.handle(call));
             }
         }
