@@ -3,10 +3,13 @@
 namespace portal {
 namespace {
 
+// Sets all three, and sends nothing back: none of them is ever NULL.
+//
 //   $1 actor  $2 client address  $3 request id
 constexpr io::Statement origin_statement{"origin", R"(
-SELECT set_config('portal.actor', $1, true), set_config('portal.address', $2, true),
-       set_config('portal.request_id', $3, true))"};
+SELECT WHERE set_config('portal.actor', $1, true) IS NULL
+          OR set_config('portal.address', $2, true) IS NULL
+          OR set_config('portal.request_id', $3, true) IS NULL)"};
 
 }  // namespace
 
