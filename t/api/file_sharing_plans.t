@@ -6,7 +6,7 @@ use Test::More;
 use Time::HiRes qw(time);
 use PortalTest;
 
-my $t = PortalTest->new(workers => 1, helper => 0, nginx => 0);
+my $t = PortalTest->new(workers => 1, helper => 0, nginx => 0, unsearched => 'a dump of a million rows');
 my $budget = PortalTest::asan() ? 50 : 10;    # ms
 my $ws = $t->workspace;
 my ($owner, $buyer, $both, $crowd) = map { $t->customer($ws) } 1 .. 4;

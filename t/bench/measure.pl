@@ -57,7 +57,7 @@ exit(@broken ? 1 : 0);
 # ---- servers and data
 
 sub servers {
-    my $t = PortalTest->new(workers => 1, nginx => 0, helper => 0, http => limit('client-portal', 60, '60s'),
+    my $t = PortalTest->new(workers => 1, nginx => 0, helper => 0, unsearched => 'it is measured', http => limit('client-portal', 60, '60s'),
         conf => <<'CONF');
 daemon off;
 user root;

@@ -28,6 +28,8 @@ use POSIX qw(:sys_wait_h);
 use Test::More ();
 use Time::HiRes qw(sleep time);
 
+use Credentials;
+
 our @EXPORT = qw(json_of keys_of is_answer is_status true false null slurp);
 
 my $ROOT  = abs_path(dirname(__FILE__) . '/../..');
@@ -59,7 +61,7 @@ sub new {
         owner => $$, option => { workers => 2, redis => 1, helper => 1, nginx => 1, http => '', location => '',
             server => '', globals => '', mail => {}, toml => '', toml_mail => '', stale => '30s',
             redis_budget => '250ms', %option },
-        pid => {}, tolerated => [], made => 0,
+        pid => {}, tolerated => [], made => 0, credentials => Credentials->new,
     }, $class;
     $self->{dir} = tempdir('portal-t-XXXXXX', DIR => '/tmp', CLEANUP => 0);
     chmod 0755, $self->{dir};
@@ -210,6 +212,7 @@ sub start {
     my $pid = $self->spawn($name, $as, @command);
     # the mail server is waited for when the first mail is due: it is slow to start and rarely first to be asked
     $self->await($name) unless $name eq 'smtp';
+    $self->watch_redis if $name eq 'redis' && !$self->{option}{unsearched};
     return $pid;
 }
 
@@ -229,6 +232,14 @@ sub spawn {
     $self->{pid}{$name} = $pid;
     push @{ $self->{groups} }, [$name, $pid];
     return $pid;
+}
+
+# Records what Redis is told from now until it ends, 64 MiB at most.
+sub watch_redis {
+    my ($self) = @_;
+    my $before = -s "$self->{dir}/monitor.log" // 0;
+    $self->spawn('monitor', [], 'prlimit', '--fsize=' . (64 << 20), 'redis-cli', '-p', $self->{redis_port}, 'MONITOR');
+    $self->wait_for(sub { (-s "$self->{dir}/monitor.log" // 0) > $before }, 10 * $SLOW, 0.002) or croak 'no MONITOR';
 }
 
 sub sanitizer_environment {
@@ -281,6 +292,9 @@ sub stop {
         or do { Test::More::diag("$name did not end, killing it"); kill 'KILL', -$pid; waitpid $pid, 0;
             push @{ $self->{stuck} }, $name };
     unlink "$self->{dir}/pg/postmaster.pid" if $name eq 'postgres';
+    if (my $monitor = $name eq 'redis' && CORE::delete $self->{pid}{monitor}) {    # it has more to read, and then ends
+        $self->wait_for(sub { waitpid($monitor, WNOHANG) != 0 }, 10 * $SLOW, 0.005);
+    }
     return $pid;
 }
 
@@ -409,6 +423,7 @@ sub run {
     waitpid $pid, 0;
     my $code = $? & 127 ? 128 + ($? & 127) : $? >> 8;
     my ($stdout, $stderr) = (slurp($out), slurp($err));
+    $self->{credentials}->see($stdout) if $name eq 'ctl';
     unlink $out, $err;
     return ($code, $stdout . $stderr, $stdout, $stderr);
 }
@@ -512,6 +527,7 @@ sub request {
     $request->header($_ => $headers->{$_}) for keys %$headers;
     $request->header('Content-Length' => 0) if $method ne 'GET' && $method ne 'HEAD' && $request->content eq '';
     my $response = $self->{agent}->request($request);
+    $self->{credentials}->see($_) for $response->headers->as_string, $response->content;
     $self->saw($method, $path, scalar $request->header('Accept'), $request->content, $response);
     return $response;
 }
@@ -547,6 +563,7 @@ sub ours {
 # The same of a request in bytes, and the bytes that came back: one whole answer, else nothing is kept.
 sub saw_bytes {
     my ($self, $bytes, $data) = @_;
+    $self->{credentials}->see($data);
     my ($method, $target, $head, $sent) = $bytes =~ m{\A([A-Z]+) (\S+) HTTP/1\.[01]\r\n(.*?\r\n)\r\n(.*)}s or return;
     return if $sent =~ m{^[A-Z]+ \S+ HTTP/1}m || ($data // '') !~ m{\AHTTP/1\.[01] \d} || $data =~ m{\nHTTP/1\.[01] \d};
     $sent = undef if $head =~ /^Transfer-Encoding:/mi;
@@ -644,7 +661,8 @@ sub apart {
         close $reader;
         CORE::delete @$self{qw(db agent seen)};
         my @result = eval { $code->() };
-        print {$writer} $JSON->encode({ $@ ? (error => "$@") : (result => \@result), seen => $self->{seen} });
+        print {$writer} $JSON->encode({ $@ ? (error => "$@") : (result => \@result), seen => $self->{seen},
+            known => $self->{credentials}->known });
         close $writer;
         POSIX::_exit(0);
     }
@@ -653,6 +671,7 @@ sub apart {
         my $answer = $JSON->decode(do { local $/; <$reader> } // '{"error":"gone"}');
         waitpid $pid, 0;
         $self->{seen}{$_} //= $answer->{seen}{$_} for keys %{ $answer->{seen} // {} };
+        $self->{credentials}->know(%{ $answer->{known} // {} });
         croak $answer->{error} if defined $answer->{error};
         return wantarray ? @{ $answer->{result} } : $answer->{result}[0];
     };
@@ -857,9 +876,34 @@ sub unlike_openapi {
     return $code ? "openapi_check.py: exit $code: $found" : join "\n", sort split /\n/, decode('UTF-8', $found);
 }
 
+# The data, as text.
+sub dump_database {
+    my ($self) = @_;
+    $self->start('postgres') unless $self->{pid}{postgres};
+    my ($code, undef, $dump, $trouble) = $self->run('pg_dump', "$PGBIN/pg_dump", '--data-only', '--schema=portal',
+        '-h', "$self->{dir}/pg", '-p', $self->{postgres_port}, '-U', 'postgres', 'portal');
+    croak "pg_dump: $trouble" if $code;
+    return $dump;
+}
+
+# The lines in which a credential of this run is in clear: of a log, of the database, of what Redis was told. Stops all who
+# may write there.
+sub leaks {
+    my ($self) = @_;
+    my ($dir, $credentials) = @$self{qw(dir credentials)};
+    $self->stop($_) for qw(nginx helper redis);
+    my $dump = $self->{option}{unsearched} ? '' : $self->dump_database;
+    $credentials->see_secret_file(slurp($_)) for glob "$dir/secret*";
+    $credentials->see_login($self->{option}{mail}{auth}) if $self->{option}{mail}{auth};
+    $credentials->see_mail($_->{text}) for map { parse_mail(slurp($_)) } $self->mail_files;
+    my @logs = grep { !/^smtp/ && !($ENV{PORTAL_T_DEBUG} && $_ eq 'error.log') } map { s{.*/}{}r } glob "$dir/*.log";
+    return join "\n", $credentials->leaks('the database' => \$dump, map { $_ => \$self->log_text($_) } @logs);
+}
+
 # Stops everything, adds the standing checks and ends the test file.
 sub done {
     my ($self) = @_;
+    my $leaks = $self->leaks;
     $self->shut_down;
     my @bad = grep { /\[(?:alert|emerg)\]/ } split /\n/, $self->log_text;
     for my $pattern (@{ $self->{tolerated} }) { @bad = grep { !/$pattern/ } @bad }
@@ -875,6 +919,7 @@ sub done {
         next if $ENV{PORTAL_T_DEBUG} && $log eq 'error.log';
         push @leaks, grep { /$TOKEN|whsec_\w{8}|\@example\.com/ } map { "$log: $_" } split /\n/, $self->log_text($log);
     }
+    Test::More::is($leaks, '', 'no credential in a log, in the database or in what Redis was told');
     Test::More::is(join("\n", @leaks[0 .. ($#leaks > 3 ? 3 : $#leaks)]), '', 'no token and no address in a log');
     Test::More::done_testing() unless $self->{part};
     $self->{passed} = Test::More->builder->is_passing;
@@ -929,7 +974,8 @@ PortalTest - the whole product on private servers, for one test file
 C<new> starts, in a directory of its own and on free ports: PostgreSQL (a copy of a migrated cluster, so that this
 takes a fraction of a second), Redis, a mail server that keeps what it gets in a Maildir, portal-helper, and nginx with
 two workers and the module. C<done> stops them, adds the standing tests (no C<[alert]> or C<[emerg]> in the error log,
-no sanitizer report, no process left, no token or address in a log, answers match the OpenAPI document) and ends the plan.
+no sanitizer report, no process left, no address in a log, no credential in a log, in the database or in what Redis was
+told (F<Credentials.pm>), answers match the OpenAPI document) and ends the plan.
 
 The last is about every answer of C<portal_api> that came through C<request raw at_once ask apart>: its path, method, status,
 headers and body are compared with F<openapi.json> of the build (joined from F<src/api/openapi>), and so is the body of a
@@ -961,6 +1007,11 @@ A whole nginx configuration instead of the usual one.
 =item mail => { starttls => 1, tls => 1, auth => 'user:password' }
 
 What the mail server insists on; the helper is configured to match.
+
+=item unsearched => 'why'
+
+Credentials are searched for in the logs alone: recording what Redis is told costs it half its speed, and a dump of a
+million rows takes its time.
 
 =item toml, toml_mail
 
