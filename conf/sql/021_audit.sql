@@ -36,7 +36,7 @@ BEGIN ATOMIC
                                         'USAGE')
                 THEN nullif(current_setting(setting, true), '') END;
 END;
--- Defaults, since a trigger would cost as much as the rest of a row; only the owner may say something else.
+-- Defaults, since a trigger costs as much as the rest of a row. Only the owner may write something else.
 ALTER TABLE portal.audit_log
     ALTER COLUMN actor SET DEFAULT coalesce(portal.told('portal.actor'), 'sql:' || session_user),
     ALTER COLUMN address SET DEFAULT coalesce(portal.told('portal.address'), host(inet_client_addr()), 'unix:'),
@@ -121,6 +121,7 @@ BEGIN
     ELSE
         verb := coalesce(verb, 'created');
     END IF;
+    -- whoever signs in has nothing but a code or a link to say who they are, and is it from here on
     IF verb = 'signed_in' AND current_setting('portal.actor', true) = 'anonymous' THEN
         PERFORM set_config('portal.actor', whose, true);
     END IF;

@@ -201,17 +201,26 @@ subtest 'what is refused leaves no row, nor does what only looks' => sub {
 };
 
 subtest "the site's own SQL" => sub {
-    $t->db->do('CREATE ROLE acme_site LOGIN IN ROLE portal_site');
-    $t->insert('site_roles', { role_name => 'acme_site', workspace_id => $ws->{id} });
-    my $site = DBI->connect("dbi:Pg:host=$t->{dir}/pg;port=$t->{postgres_port};dbname=portal;user=acme_site", '', '',
-        { RaiseError => 1, PrintError => 0 });
-    $site->do("SELECT set_config('portal.$_', 'access_token:forged', false)") for qw(actor address request_id);
-    my ($id) = $site->selectrow_array('INSERT INTO portal.contacts (workspace_id, name) VALUES (?, ?) RETURNING id', undef, $ws->{id}, 'Eve');
-    my $row = $t->row('SELECT * FROM portal.audit_log ORDER BY id DESC LIMIT 1');
-    is_deeply([@$row{qw(workspace_id actor action target address request_id)}],
-        [$ws->{id}, 'sql:acme_site', 'contact.created', "contact:$id", 'unix:', undef], 'is in the name of its role, whatever it says');
-    ok(!eval { $site->do($_); 1 }, "refused: $_") for 'SELECT * FROM portal.audit_log',
-        "INSERT INTO portal.audit_log (action, target) VALUES ('a', 'b')";
+    for my $kind ('INHERIT', 'NOINHERIT') {
+        my $role = lc "acme_$kind";
+        $t->db->do("CREATE ROLE $role LOGIN $kind IN ROLE portal_site");
+        $t->insert('site_roles', { role_name => $role, workspace_id => $ws->{id} });
+        my $site = DBI->connect("dbi:Pg:host=$t->{dir}/pg;port=$t->{postgres_port};dbname=portal;user=$role", '', '',
+            { RaiseError => 1, PrintError => 0 });
+        $site->do('SET ROLE portal_site') if $kind eq 'NOINHERIT';
+        $site->do("SELECT set_config('portal.$_', 'access_token:forged', false)") for qw(actor address request_id);
+        my ($id) = $site->selectrow_array('INSERT INTO portal.contacts (workspace_id, name) VALUES (?, ?) RETURNING id', undef, $ws->{id}, 'Eve');
+        my $row = $t->row('SELECT * FROM portal.audit_log ORDER BY id DESC LIMIT 1');
+        is_deeply([@$row{qw(workspace_id actor action target address request_id)}],
+            [$ws->{id}, "sql:$role", 'contact.created', "contact:$id", 'unix:', undef], "$kind: is in the name of its role, whatever it says");
+        ok(!eval { $site->do($_); 1 }, "refused: $_") for 'SELECT * FROM portal.audit_log',
+            "INSERT INTO portal.audit_log (action, target) VALUES ('a', 'b')";
+    }
+    my $job = DBI->connect("dbi:Pg:host=$t->{dir}/pg;port=$t->{postgres_port};dbname=portal;user=portal_owner", '', '', { RaiseError => 1, AutoCommit => 0 });
+    $job->do("SELECT set_config('portal.actor', 'job:nightly', true)");
+    $job->do("UPDATE portal.contacts SET name = 'Eva' WHERE name = 'Eve'");
+    $job->commit;
+    is($t->value('SELECT actor FROM portal.audit_log ORDER BY id DESC LIMIT 1'), 'job:nightly', 'a job of the operator says who it is');
 };
 
 subtest 'no value is in it' => sub {

@@ -110,7 +110,8 @@ subtest 'append-only' => sub {
     }
     my $web = DBI->connect("dbi:Pg:host=$t->{dir}/pg;port=$t->{postgres_port};dbname=portal;user=portal_web", '', '', { RaiseError => 1, PrintError => 0 });
     ok(!eval { $web->do($_); 1 }, "portal_web: $_") for 'SELECT * FROM portal.audit_log', 'SELECT portal.purge_audit(400, 1)',
-        "INSERT INTO portal.audit_log (action, target, created_at) VALUES ('a', 'b', now() - interval '1 year')";
+        "INSERT INTO portal.audit_log (action, target, created_at) VALUES ('a', 'b', now() - interval '1 year')",
+        "INSERT INTO portal.audit_log (action, target, actor) VALUES ('a', 'b', 'somebody')";
     is($t->value('SELECT count(*) FROM portal.audit_log WHERE id = ?', $id), 1, 'it is still there');
 
     my $age = sub { $t->insert('audit_log', { action => 'test.aged', target => 'test:2', created_at => $t->value("SELECT now() - ? * interval '1 day'", $_[0]) }) };
