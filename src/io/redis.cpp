@@ -75,6 +75,7 @@ struct Redis::Connection final : Watcher, Posted {
     void greeted() noexcept;
     void greeting_refused(const std::string& message) noexcept;
     void retry_due() noexcept;
+    void proved() noexcept;
     void lose(const std::string& reason) noexcept;
     void disconnect(const std::string& reason) noexcept;
 
@@ -96,13 +97,15 @@ struct Redis::Connection final : Watcher, Posted {
     Greeting greeting{*this};
     int greetings = 0;               // replies yet to come
     bool first_try = true;           // no connection was ever made or given up
+    std::int64_t available_since = 0;
     std::string last_reason;         // logged; a repetition of it is not
     std::int64_t timeouts = 0, connects = 0;
 };
 
 namespace {
 
-constexpr std::int64_t connect_limit = 1000;       // ms for connecting and greeting
+constexpr std::int64_t connect_limit = 1000;       // ms for connecting, at most as much for greeting
+constexpr std::int64_t proving_time = 5000;        // ms after which a connection is a good one, unused as it may be
 constexpr std::size_t kept_buffer = 256 * 1024;
 
 void append_length(std::string& out, char type, std::size_t length) {
@@ -226,6 +229,9 @@ bool Redis::Connection::read() noexcept {
 
 void Redis::Connection::deliver() noexcept {
     Receiver* receiver = pending.front().receiver;
+    if (state == State::available) {
+        proved();
+    }
     if (options.answered) {
         const auto took = std::chrono::steady_clock::now() - pending.front().sent;
         options.answered(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
@@ -305,6 +311,8 @@ void Redis::Connection::greet() {
     }
     say({"CLIENT", "SETNAME", options.client_name});
     say({"PING"});
+    // who takes longer for this than a command may would cost each command its whole budget
+    retry->set(std::min(options.budget, connect_limit));
 }
 
 void Redis::Connection::greeted() noexcept {
@@ -313,9 +321,8 @@ void Redis::Connection::greeted() noexcept {
     }
     state = State::available;
     first_try = false;
+    available_since = loop.now();
     retry->cancel();
-    backoff.reset();
-    last_reason.clear();
     ++connects;
     loop.log(LogLevel::notice, ("redis: connected to " + address).c_str());
 }
@@ -330,15 +337,31 @@ void Redis::Connection::greeting_refused(const std::string& message) noexcept {
 }
 
 void Redis::Connection::retry_due() noexcept {
-    if (state != State::down) {
+    if (state == State::connecting) {
         return lose("no connection within " + std::to_string(connect_limit) + " ms");
+    }
+    if (state == State::greeting) {
+        read();   // perhaps this process was the slow one
+        if (state == State::greeting) {
+            lose("no greeting within " + std::to_string(std::min(options.budget, connect_limit)) + " ms");
+        }
+        return;
     }
     if (!loop.stopping()) {
         connect();
     }
 }
 
+// A greeting alone proves nothing: a connection that breaks at its first command is tried again ever more seldom.
+void Redis::Connection::proved() noexcept {
+    backoff.reset();
+    last_reason.clear();
+}
+
 void Redis::Connection::lose(const std::string& reason) noexcept {
+    if (state == State::available && loop.now() - available_since >= proving_time) {
+        proved();
+    }
     if (reason != last_reason) {
         last_reason = reason;
         std::string line = "redis: no connection to " + address + ", will be tried again: " + reason;

@@ -3,7 +3,7 @@
 // Commands queued in one turn of the loop leave in one write. Each has the time budget of Options::budget; when the
 // oldest one misses it, the whole connection is destroyed (replies are positional: a late one must never be taken for
 // another's) and every command on it fails with RedisUnavailable. A breaker then refuses at once, without waiting,
-// until a reconnect (back-off with jitter, 50 ms ... 5 s) has been answered a PING.
+// until a reconnect (back-off with jitter, 50 ms ... 5 s) has been answered a PING within the budget.
 // While the process drains the connection stays, for the requests still under way, and goes with the client; lost
 // then, it is not replaced.
 // hiredis 0.14: no TLS, so no rediss://.
@@ -55,10 +55,12 @@ struct RedisValue {
     // monostate: nil. Status replies are strings. Errors inside arrays are strings starting with '-'.
     std::variant<std::monostate, std::int64_t, std::string, std::vector<RedisValue>> value;
 
+    // These throw a std::exception when it is something else than asked for: the server may be anything.
     bool nil() const { return value.index() == 0; }
     std::int64_t integer() const { return std::get<std::int64_t>(value); }
     const std::string& string() const { return std::get<std::string>(value); }
     const std::vector<RedisValue>& array() const { return std::get<std::vector<RedisValue>>(value); }
+    const RedisValue& operator[](std::size_t index) const { return array().at(index); }
 };
 
 class Redis {

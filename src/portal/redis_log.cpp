@@ -51,13 +51,19 @@ struct RedisLog::Batch final : io::Redis::Receiver {
         if (message.starts_with("NOSCRIPT") && log.send(*this, true)) {
             return;
         }
-        log.loop_.log(io::LogLevel::error, ("redis: rate-limit script failed: " + message).c_str());
+        if (message != log.failure_) {
+            log.loop_.log(io::LogLevel::error, ("redis: rate-limit script failed: " + message).c_str());
+            log.failure_ = std::move(message);
+        }
         finish(nullptr, 0);
     }
     void on_unavailable(std::string) noexcept override { finish(nullptr, 0); }
 
     void finish(const char* answer, std::size_t size) noexcept {
         const bool available = size == limits * answer_size;
+        if (available) {
+            log.failure_.clear();
+        }
         for (std::size_t place = 0; place < asks.size(); ++place) {
             Ask* ask = asks[place];
             const char* from = answer;

@@ -75,6 +75,7 @@ class RedisLog : private io::Posted {
     io::Loop& loop_;
     io::Redis& redis_;
     std::string sha_;
+    std::string failure_;   // logged; a repetition of it is not, until the script works again
     std::vector<std::unique_ptr<Batch>> batches_;   // all there are
     std::vector<Batch*> spare_, open_;
 };

@@ -169,6 +169,18 @@ TEST_F(RedisClient, ATimeoutDestroysTheConnectionAndTheLateReplyGoesToNobody) {
     EXPECT_EQ(run({"ECHO", "fresh"}).string(), "fresh");
 }
 
+TEST_F(RedisClient, AGreetingSlowerThanTheBudgetIsNone) {
+    RedisOptions hasty = options();
+    hasty.budget = 100;
+    connect(hasty);
+    server.pause();
+    EXPECT_THROW(run({"ECHO", "late"}), RedisUnavailable);
+    wait_until([this] { return log.count("no greeting within 100 ms") > 0; }, 1000);
+    EXPECT_EQ(log.count("no greeting within 100 ms"), 1u);
+    server.resume();
+    ASSERT_TRUE(loop.run_task(redis->connected(5000)));
+}
+
 TEST_F(RedisClient, ABreakerRefusesAtOnce) {
     connect(options());
     server.kill();
