@@ -236,8 +236,7 @@ void NodeLimiter::take_answers(Pending& pending, const std::size_t* places, std:
         Zone::Admission& admission = pending.admissions[places[index]];
         if (answer.state == RedisLog::Answer::State::admitted) {
             limits[places[index]].redis_at = answer.logged_at;
-            admission.remaining = answer.remaining + std::max<int>(answer.granted, 1) - 1;
-            admission.reset_in = answer.reset_in;
+            admission.tell(answer.remaining + std::max<int>(answer.granted, 1) - 1, answer.reset_in);
             zone_.granted(admission, answer.granted, answer.remaining, answer.reset_in, answer.logged_at, now);
         } else if (answer.state == RedisLog::Answer::State::refused) {
             admission.reset_in = answer.reset_in;

@@ -105,6 +105,14 @@ class Zone {
         std::uint16_t want = 1;            // out: for how many
         std::uint16_t give_back = 0;       // out: unused of an expired lease ...
         std::int64_t lease_at = 0;         // ... logged in Redis at this time
+
+        // What Redis's log has: of the two, the fuller one is told of. After an outage that is the zone's.
+        void tell(std::uint32_t left, std::int64_t until) noexcept {
+            if (left <= remaining) {
+                remaining = left;
+                reset_in = until;
+            }
+        }
     };
     // Has both places of a key that will be asked for soon brought near: a table this large is in no cache.
     void expect(const LimitKey& key) const noexcept;

@@ -249,8 +249,7 @@ Zone::Outcome Zone::admit(Admission* admissions, std::size_t count, bool with_re
         if (entry.lease_left > 0 && now < entry.lease_until) {
             --entry.lease_left;
             admission.leased = true;
-            admission.remaining = entry.known_remaining + entry.lease_left;
-            admission.reset_in = std::max<std::int64_t>(entry.reset_at - now, 1);
+            admission.tell(entry.known_remaining + entry.lease_left, std::max<std::int64_t>(entry.reset_at - now, 1));
             continue;
         }
         admission.ask = true;

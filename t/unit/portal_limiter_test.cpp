@@ -265,6 +265,20 @@ TEST_F(LimiterTest, AFirstConnectionThatFailsIsNotWaitedFor) {
     server.start();
 }
 
+TEST_F(LimiterTest, AfterAnOutageWhatRemainsIsWhatTheNodeKnows) {
+    auto one = node();
+    admit(*one, sixty, row);
+    server.kill();
+    for (int call = 0; call < 10; ++call) {
+        admit(*one, sixty, row);
+    }
+    server.start();
+    ASSERT_TRUE(loop.run_task(one->redis->connected(5000)));
+    Verdict verdict = admit(*one, sixty, row);
+    EXPECT_FALSE(verdict.degraded);
+    EXPECT_EQ(verdict.remaining, 48u) << "Redis has heard of one";
+}
+
 TEST_F(LimiterTest, AStalledRedisCostsItsBudgetOnce) {
     options.budget = 100;
     auto one = node();
