@@ -116,7 +116,7 @@ io::Task<void> EventStream::wipe() {
 io::Task<void> EventStream::seek() {
     std::vector<std::string> command{"XREVRANGE", key, "+", "-", "COUNT", "1"};
     io::RedisValue newest = co_await redis_.command(std::move(command));
-    after_ = newest.array().empty() ? "0-0" : newest.array().front().array().front().string();
+    after_ = newest.array().empty() ? "0-0" : newest[0][0].string();
 }
 
 io::Task<std::vector<PublishedEvent>> EventStream::read(std::int64_t milliseconds) {
@@ -128,10 +128,10 @@ io::Task<std::vector<PublishedEvent>> EventStream::read(std::int64_t millisecond
         co_return events;
     }
     // one stream: its key, its entries; each its id, its fields
-    const std::vector<io::RedisValue>& entries = answer.array().front().array().back().array();
+    const std::vector<io::RedisValue>& entries = answer[0][1].array();
     for (const io::RedisValue& entry : entries) {
-        after_ = entry.array().front().string();
-        events.push_back(event_of(entry.array().back()));
+        after_ = entry[0].string();
+        events.push_back(event_of(entry[1]));
     }
     co_return events;
 }

@@ -1,6 +1,11 @@
 #include "io/postgres_connection.h"
 
 namespace portal::io {
+namespace {
+
+constexpr std::int64_t proving_time = 5000;   // ms after which a connection is a good one, unused as it may be
+
+}  // namespace
 
 PostgresConnection::PostgresConnection(Loop& loop, const PostgresTarget& target, std::int64_t connect_timeout,
                                        Observer& observer)
@@ -55,6 +60,8 @@ void PostgresConnection::poll() noexcept {
 void PostgresConnection::established() noexcept {
     retry_->cancel();
     failing_ = false;
+    proved_ = false;
+    ready_since_ = loop_.now();
     state_ = State::ready;
     observer_.connection_up();
 }
@@ -115,7 +122,7 @@ void PostgresConnection::close() noexcept {
 
 void PostgresConnection::lose(const std::string& reason) noexcept {
     std::string kept = reason;
-    failing_ = state_ != State::ready;
+    failing_ = state_ != State::ready || !(proved_ || loop_.now() - ready_since_ >= proving_time);
     close();
     if (!loop_.stopping()) {
         retry_->set(backoff_.next());

@@ -40,7 +40,7 @@ class PostgresConnection : public Watcher {
     // Without a word, and without another try.
     void close() noexcept;
     State state() const noexcept { return state_; }
-    // The last attempt to connect failed.
+    // The last attempt to connect failed, or the connection broke before it was of any use.
     bool failing() const noexcept { return failing_; }
 
     void on_ready(bool readable, bool writable) noexcept final;
@@ -55,7 +55,10 @@ class PostgresConnection : public Watcher {
 
     void established() noexcept;
     // Proof that the server does its work: the next failure is a first one again.
-    void answered() noexcept { backoff_.reset(); }
+    void answered() noexcept {
+        proved_ = true;
+        backoff_.reset();
+    }
     void lose(const std::string& reason) noexcept;
     // The host is of no use to us (a standby): the next attempt begins with another one.
     void avoid_host() noexcept { ++first_host_; }
@@ -84,6 +87,8 @@ class PostgresConnection : public Watcher {
     State state_ = State::down;
     bool polling_ = false;           // libpq itself is still talking
     bool failing_ = false;
+    bool proved_ = false;            // something was answered on it
+    std::int64_t ready_since_ = 0;
     bool unsent_ = false;            // libpq holds bytes the kernel did not take
     std::size_t first_host_ = 0;
 };

@@ -60,7 +60,7 @@ sub new {
     my $self = bless {
         owner => $$, option => { workers => 2, redis => 1, helper => 1, nginx => 1, http => '', location => '',
             server => '', globals => '', mail => {}, toml => '', toml_mail => '', stale => '30s',
-            redis_budget => '250ms', %option },
+            redis_budget => '250ms', proxy => [], %option },
         pid => {}, tolerated => [], made => 0, credentials => Credentials->new,
     }, $class;
     $self->{dir} = tempdir('portal-t-XXXXXX', DIR => '/tmp', CLEANUP => 0);
@@ -69,6 +69,7 @@ sub new {
     mkdir "$self->{dir}/$_" for qw(tmp mail html);
     $self->{$_ . '_port'} = $self->free_port for qw(http h2 postgres redis smtp);
 
+    $self->{proxy} = { map { require FaultProxy; $_ => FaultProxy->new($self, $_) } @{ $self->{option}{proxy} } };
     $self->start('smtp');
     $self->start('redis') if $self->{option}{redis};
     $self->ctl_plain('secret', 'new', "$self->{dir}/secret") unless -e "$self->{dir}/secret";
@@ -100,6 +101,15 @@ sub dir      { $_[0]{dir} }
 sub port     { $_[0]{http_port} }
 sub h2_port  { $_[0]{h2_port} }
 sub pid      { $_[0]{pid}{ $_[1] } }
+sub proxy    { $_[0]{proxy}{ $_[1] } }
+
+# Where nginx and the helper find them.
+sub redis_url { my ($self) = @_; 'redis://127.0.0.1:' . ($self->{proxy}{redis} ? $self->{proxy}{redis}->port : $self->{redis_port}) }
+sub postgres_at {
+    my ($self) = @_;
+    my $proxy = $self->{proxy}{postgres};
+    return ($proxy ? 'host=127.0.0.1 port=' . $proxy->port : "host=$self->{dir}/pg port=$self->{postgres_port}") . ' dbname=portal';
+}
 
 sub write_toml {
     my ($self) = @_;
@@ -108,7 +118,7 @@ sub write_toml {
     my $starttls = $mail->{starttls} ? 'required' : 'off';
     my $scheme   = $mail->{tls}      ? 'smtps'    : 'smtp';
     my $host     = $mail->{tls} || $mail->{starttls} ? 'localhost' : '127.0.0.1';
-    my $redis    = $self->{option}{redis} ? qq(redis = "redis://127.0.0.1:$self->{redis_port}"\n) : '';
+    my $redis    = $self->{option}{redis} ? qq(redis = "@{[$self->redis_url]}"\n) : '';
     my $more     = $mail->{cert} ? qq(ca_file = "$dir/ca.pem"\n) : '';
     if ($mail->{auth}) {
         my ($user, $password) = split /:/, $mail->{auth}, 2;
@@ -116,7 +126,7 @@ sub write_toml {
         $more .= qq(username = "$user"\npassword_file = "$dir/mail.password"\n);
     }
     $self->write_file('portal.toml', <<"TOML" . $redis . $self->{option}{toml} . <<"TOML");
-postgres = "$pg user=portal_helper"
+postgres = "@{[$self->postgres_at]} user=portal_helper"
 owner_postgres = "$pg user=portal_owner"
 secret_file = "$dir/secret"
 base_url = "@{[$self->base_url]}"
@@ -138,9 +148,8 @@ sub nginx_conf {
         DIR => $self->{dir}, BUILD => $BUILD, ROOT => $ROOT, PORT => $self->{http_port}, H2PORT => $self->{h2_port},
         LEVEL => $ENV{PORTAL_T_DEBUG} ? 'debug' : 'info', URL => $self->base_url,
         WORKERS => $self->{option}{workers}, STALE => $self->{option}{stale},
-        POSTGRES => "host=$self->{dir}/pg port=$self->{postgres_port} dbname=portal user=portal_web",
-        REDIS    => $self->{option}{redis}
-            ? "portal_redis redis://127.0.0.1:$self->{redis_port} budget=$self->{option}{redis_budget};" : '',
+        POSTGRES => $self->postgres_at . ' user=portal_web',
+        REDIS    => $self->{option}{redis} ? "portal_redis @{[$self->redis_url]} budget=$self->{option}{redis_budget};" : '',
         REDISPORT => $self->{redis_port}, PGPORT => $self->{postgres_port},
         map { uc $_ => $self->{option}{$_} } qw(http server location globals),
     );
@@ -855,7 +864,7 @@ sub is_answer {
 sub shut_down {
     my ($self) = @_;
     return if $self->{down}++;
-    $self->stop($_) for qw(nginx helper smtp redis postgres), grep { /^(?:echo|receiver)/ } keys %{ $self->{pid} };
+    $self->stop($_) for qw(nginx helper smtp redis postgres), grep { /^(?:echo|receiver|proxy)/ } keys %{ $self->{pid} };
     # whatever outlived its parent
     for (@{ $self->{groups} }) {
         my ($name, $pid) = @$_;
@@ -994,6 +1003,10 @@ How many workers; servers not to start. C<< redis => 0 >> also leaves C<portal_r
 =item redis_budget
 
 nginx's own default unless told; more where the machine may be too busy for it, and no test is about Redis.
+
+=item proxy => ['redis', 'postgres']
+
+Before these stands a proxy that can break their answers: C<< $t->proxy('redis')->mode('reset') >>, see F<FaultProxy.pm>.
 
 =item http, server, location, globals
 
