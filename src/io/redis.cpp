@@ -67,7 +67,11 @@ struct Redis::Connection final : Watcher, Posted {
     void on_ready(bool readable, bool writable) noexcept override;
     bool read() noexcept;
     void deliver() noexcept;
+    void watch_deadlines() noexcept;
+    void next_look() noexcept;
     void look_for_overdue() noexcept;
+    std::int64_t limit() const noexcept;
+    std::int64_t step() const noexcept { return std::max<std::int64_t>(options.budget / 5, 1); }
 
     // ---- the connection's life
     void connect() noexcept;
@@ -92,6 +96,9 @@ struct Redis::Connection final : Watcher, Posted {
     RedisReply reply;
     std::unique_ptr<Timer> overdue;  // set while anything is pending; may fire early, never late
     bool overdue_set = false;
+    std::int64_t look_due = 0;       // when it should fire
+    std::int64_t awake_since = 0;    // no look came much later than it was due
+    int late_looks = 0;              // that found a deadline missed, in a row
     std::unique_ptr<Timer> retry;    // the next try when down, the limit of this one when connecting
     Backoff backoff{50, 5000};
     Greeting greeting{*this};
@@ -106,6 +113,7 @@ namespace {
 
 constexpr std::int64_t connect_limit = 1000;       // ms for connecting, at most as much for greeting
 constexpr std::int64_t proving_time = 5000;        // ms after which a connection is a good one, unused as it may be
+constexpr int most_late_looks = 4;
 constexpr std::size_t kept_buffer = 256 * 1024;
 
 void append_length(std::string& out, char type, std::size_t length) {
@@ -117,6 +125,11 @@ void append_length(std::string& out, char type, std::size_t length) {
 }
 
 }  // namespace
+
+// For one answer. Who takes longer for his greeting than a command may would cost each command its whole budget.
+std::int64_t Redis::Connection::limit() const noexcept {
+    return state == State::available ? options.budget : std::min(options.budget, connect_limit);
+}
 
 void Redis::Connection::append(const std::string_view* arguments, std::size_t count) {
     append_length(out, '*', count);
@@ -254,8 +267,25 @@ void Redis::Connection::deliver() noexcept {
     reply.clear();
 }
 
+void Redis::Connection::watch_deadlines() noexcept {
+    if (!overdue_set) {
+        awake_since = loop.now();
+        late_looks = 0;
+        next_look();
+    }
+}
+
+void Redis::Connection::next_look() noexcept {
+    const std::int64_t left = pending.front().deadline - loop.now();
+    const std::int64_t wait = left > 0 ? std::min(left, step()) : step();
+    overdue_set = true;
+    look_due = loop.now() + wait;
+    overdue->set(wait);
+}
+
 // The oldest command's budget may be spent. Perhaps this process was the slow one, so what has arrived meanwhile is
-// read before the connection is given up.
+// read before the connection is given up. Or the whole machine stood still, and Redis as well: then nothing has arrived
+// yet, so looks go on until one comes on time, a few at most.
 void Redis::Connection::look_for_overdue() noexcept {
     overdue_set = false;
     auto expired = [this] { return !pending.empty() && pending.front().deadline <= loop.now(); };
@@ -264,13 +294,18 @@ void Redis::Connection::look_for_overdue() noexcept {
             break;
         }
     }
-    if (expired()) {
-        ++timeouts;
-        return lose("no answer within " + std::to_string(options.budget) + " ms");
+    const std::int64_t now = loop.now();
+    if (now - look_due > step()) {
+        awake_since = now;
+    }
+    late_looks = expired() ? late_looks + 1 : 0;
+    if (late_looks > 0 && (now - awake_since >= step() || late_looks > most_late_looks)) {
+        const bool greeted = state == State::available;
+        timeouts += greeted ? 1 : 0;
+        return lose((greeted ? "no answer within " : "no greeting within ") + std::to_string(limit()) + " ms");
     }
     if (!pending.empty()) {
-        overdue_set = true;
-        overdue->set(pending.front().deadline - loop.now());
+        next_look();
     }
 }
 
@@ -299,7 +334,7 @@ void Redis::Connection::greet() {
     greetings = 0;
     auto say = [this](std::initializer_list<std::string_view> command) {
         ++greetings;
-        queue(command.begin(), command.size(), greeting, connect_limit);
+        queue(command.begin(), command.size(), greeting, limit());
     };
     if (!options.username.empty()) {
         say({"AUTH", options.username, options.password});
@@ -311,8 +346,8 @@ void Redis::Connection::greet() {
     }
     say({"CLIENT", "SETNAME", options.client_name});
     say({"PING"});
-    // who takes longer for this than a command may would cost each command its whole budget
-    retry->set(std::min(options.budget, connect_limit));
+    retry->cancel();
+    watch_deadlines();
 }
 
 void Redis::Connection::greeted() noexcept {
@@ -322,7 +357,6 @@ void Redis::Connection::greeted() noexcept {
     state = State::available;
     first_try = false;
     available_since = loop.now();
-    retry->cancel();
     ++connects;
     loop.log(LogLevel::notice, ("redis: connected to " + address).c_str());
 }
@@ -339,13 +373,6 @@ void Redis::Connection::greeting_refused(const std::string& message) noexcept {
 void Redis::Connection::retry_due() noexcept {
     if (state == State::connecting) {
         return lose("no connection within " + std::to_string(connect_limit) + " ms");
-    }
-    if (state == State::greeting) {
-        read();   // perhaps this process was the slow one
-        if (state == State::greeting) {
-            lose("no greeting within " + std::to_string(std::min(options.budget, connect_limit)) + " ms");
-        }
-        return;
     }
     if (!loop.stopping()) {
         connect();
@@ -406,11 +433,8 @@ bool Redis::send(const std::string_view* arguments, std::size_t count, Receiver&
         return false;
     }
     Connection& connection = *connection_;
-    connection.queue(arguments, count, receiver, connection.options.budget);
-    if (!connection.overdue_set) {
-        connection.overdue_set = true;
-        connection.overdue->set(connection.options.budget);
-    }
+    connection.queue(arguments, count, receiver, connection.limit());
+    connection.watch_deadlines();
     return true;
 }
 

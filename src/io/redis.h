@@ -2,8 +2,9 @@
 //
 // Commands queued in one turn of the loop leave in one write. Each has the time budget of Options::budget; when the
 // oldest one misses it, the whole connection is destroyed (replies are positional: a late one must never be taken for
-// another's) and every command on it fails with RedisUnavailable. A breaker then refuses at once, without waiting,
-// until a reconnect (back-off with jitter, 50 ms ... 5 s) has been answered a PING within the budget.
+// another's) and every command on it fails with RedisUnavailable. Time for which the process stood still does not
+// count. A breaker then refuses at once, without waiting, until a reconnect (back-off with jitter, 50 ms ... 5 s) has
+// been answered a PING within the budget.
 // While the process drains the connection stays, for the requests still under way, and goes with the client; lost
 // then, it is not replaced.
 // hiredis 0.14: no TLS, so no rediss://.

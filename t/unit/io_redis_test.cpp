@@ -1,9 +1,11 @@
 // The Redis client against a real Redis, which is killed, stopped and restarted under it.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "io/redis.h"
@@ -167,6 +169,25 @@ TEST_F(RedisClient, ATimeoutDestroysTheConnectionAndTheLateReplyGoesToNobody) {
     ASSERT_TRUE(loop.run_task(redis->connected(5000)));
     EXPECT_EQ(redis->reconnects(), 1);
     EXPECT_EQ(run({"ECHO", "fresh"}).string(), "fresh");
+}
+
+TEST_F(RedisClient, AStandstillOfTheWholeMachineIsNotHeldAgainstRedis) {
+    RedisOptions patient = options();
+    patient.budget = 500;
+    connect(patient);
+    Together<RedisValue> together(loop);
+    server.pause();
+    together.start(redis->command({"ECHO", "slept"}));
+    loop.run_task(rest(loop, 5));   // it is sent
+    std::this_thread::sleep_for(std::chrono::milliseconds(900));
+    std::thread wakes([this] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(30));
+        server.resume();
+    });
+    together.run();
+    wakes.join();
+    EXPECT_EQ(together.result(0).string(), "slept");
+    EXPECT_EQ(redis->timeouts(), 0);
 }
 
 TEST_F(RedisClient, AGreetingSlowerThanTheBudgetIsNone) {
