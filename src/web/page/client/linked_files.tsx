@@ -5,6 +5,7 @@ import { announce } from '../announce';
 import { Expiry } from '../customer/expiry';
 import { addressOf, sizeOf, titleOf } from '../customer/file_words';
 import { Usage } from '../customer/usage';
+import { Breakable } from '../parts/breakable';
 import { Heading } from '../parts/heading';
 import { Icon } from '../parts/icon';
 import { Pager } from '../parts/pager';
@@ -43,8 +44,8 @@ export function LinkedFiles() {
                                         <span class="row-icon"><Icon name="file" /></span>
                                         <div class="row-main">
                                             {address
-                                                ? <a class="row-title" href={address} target="_blank" rel="noopener noreferrer">{titleOf(file)}</a>
-                                                : <span class="row-title">{titleOf(file)}</span>}
+                                                ? <a class="row-title" href={address} target="_blank" rel="noopener noreferrer"><Breakable text={titleOf(file)} /></a>
+                                                : <span class="row-title"><Breakable text={titleOf(file)} /></span>}
                                             <p class="row-sub">{sizeOf(file)}</p>
                                         </div>
                                         <div class="row-state"><Status words="file_status" status={file.status} /></div>

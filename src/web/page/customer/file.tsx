@@ -5,9 +5,10 @@ import { announce } from '../announce';
 import { request } from '../api';
 import type { Download, Payment, SharedFile } from '../api_types';
 import { dateTime } from '../format';
+import { Breakable } from '../parts/breakable';
 import { Heading } from '../parts/heading';
 import { Icon } from '../parts/icon';
-import { Empty, Failed, Loading } from '../parts/states';
+import { Failed, Loading } from '../parts/states';
 import { Status } from '../parts/status';
 import { Time } from '../parts/time';
 import { href } from '../route';
@@ -50,7 +51,7 @@ export function File({ id, showsPayments }: { id: string; showsPayments: boolean
     const back = <a class="button quiet way-back" href={href('files')}><Icon name="back" />{t('file.back')}</a>;
     if (failure) {
         return failure.status === 404 || failure.status === 422
-            ? <>{back}<Heading title={t('file.gone_title')} /><Empty icon="file" title={t('files.untitled')}><p>{t('file.gone')}</p></Empty></>
+            ? <>{back}<Heading title={t('file.gone_title')}><p class="lead">{t('file.gone')}</p></Heading></>
             : <>{back}<Heading title={t('files.title')} /><Failed failure={failure} again={shown.reload} /></>;
     }
     if (!value) {
@@ -74,7 +75,7 @@ export function File({ id, showsPayments }: { id: string; showsPayments: boolean
             <section class="card" aria-labelledby="details">
                 <h2 id="details">{t('file.details')}</h2>
                 <dl class="facts">
-                    {file.file_name && <div><dt>{t('files.name')}</dt><dd class="breakable">{file.file_name}</dd></div>}
+                    {file.file_name && <div><dt>{t('files.name')}</dt><dd class="breakable"><Breakable text={file.file_name} /></dd></div>}
                     <div><dt>{t('files.size')}</dt><dd>{sizeOf(file)}</dd></div>
                     <div><dt>{t('files.price')}</dt><dd>{priceOf(file)}</dd></div>
                     <div><dt>{t('files.downloads')}</dt><dd><Usage file={file} /></dd></div>

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { announce } from '../announce';
 import { query, request } from '../api';
 import { fileStatuses, type Page, type SharedFile } from '../api_types';
+import { Breakable } from '../parts/breakable';
 import { Button } from '../parts/button';
 import { Select } from '../parts/field';
 import { Heading } from '../parts/heading';
@@ -101,8 +102,10 @@ function FileRow({ file, fresh }: { file: SharedFile; fresh: boolean }) {
         <li class={`row file-row linked ${fresh ? 'fresh' : ''}`}>
             <span class="row-icon"><Icon name="file" /></span>
             <div class="row-main">
-                <a class="row-title" href={href(`files/${file.id}`)}>{titleOf(file)}</a>
-                <p class="row-sub">{file.title && file.file_name ? `${file.file_name} · ` : ''}{sizeOf(file)}</p>
+                <a class="row-title" href={href(`files/${file.id}`)}><Breakable text={titleOf(file)} /></a>
+                <p class="row-sub">
+                    {file.title && file.file_name && <><Breakable text={file.file_name} />{' · '}</>}{sizeOf(file)}
+                </p>
             </div>
             <div class="row-state">
                 <Status words="file_status" status={file.status} />

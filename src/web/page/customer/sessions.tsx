@@ -16,6 +16,13 @@ import { counted, known, t } from '../words';
 
 const path = '/api/customer-portal/customer-session/sessions';
 
+// The server says "Firefox on Android".
+function deviceOf({ device }: SignIn): string {
+    const [, browser, system] = /^(.+) on (.+)$/.exec(device ?? '') ?? [];
+    return browser && system ? t('sessions.device', { browser, system })
+        : device && device !== 'Unknown device' ? device : t('sessions.unknown_device');
+}
+
 export function Sessions() {
     const sessions = useData('sessions', (signal) => request<Page<SignIn>>(`${path}?limit=100`, { signal }));
     const [failure, setFailure] = useState<Failure>();
@@ -54,7 +61,7 @@ export function Sessions() {
                     ? <Loading />
                     : <ul class="rows">
                         {rows.map((session) => {
-                            const device = session.device ?? t('sessions.unknown_device');
+                            const device = deviceOf(session);
                             return (
                                 <li key={session.id} class="row session-row">
                                     <span class="row-icon"><Icon name="device" /></span>
@@ -68,7 +75,7 @@ export function Sessions() {
                                     <dl class="row-facts">
                                         <div>
                                             <dt>{t('sessions.seen')}</dt>
-                                            <dd>{session.last_seen_at ? <Time at={session.last_seen_at} /> : t('sessions.never_seen')}</dd>
+                                            <dd>{session.current ? t('sessions.now') : session.last_seen_at ? <Time at={session.last_seen_at} /> : t('sessions.never_seen')}</dd>
                                         </div>
                                         <div><dt>{t('sessions.ends')}</dt><dd><Time at={session.expires_at} /></dd></div>
                                     </dl>

@@ -5,6 +5,7 @@ import { announce } from '../announce';
 import { request, type Failure } from '../api';
 import type { Member, Role, User } from '../api_types';
 import { Avatar } from '../parts/avatar';
+import { Breakable } from '../parts/breakable';
 import { Button } from '../parts/button';
 import { Dialog } from '../parts/dialog';
 import { Heading } from '../parts/heading';
@@ -66,8 +67,8 @@ export function Team({ user, name }: { user: User; name: string }) {
                             <li key={member.id} class="row member-row">
                                 <Avatar name={called(member)} />
                                 <div class="row-main">
-                                    <span class="row-title">{called(member)}</span>
-                                    {member.name && <p class="row-sub breakable">{member.email}</p>}
+                                    <span class="row-title"><Breakable text={called(member)} /></span>
+                                    {member.name && <p class="row-sub breakable"><Breakable text={member.email} /></p>}
                                 </div>
                                 {member.id === user.member_id
                                     ? <span class="row-end"><span class="status calm">{t(`role.${member.role}`)}</span> {t('team.you')}</span>

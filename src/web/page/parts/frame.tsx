@@ -1,5 +1,6 @@
 // The page once one is in: whose it is, where one can go, and what is shown.
 import type { ComponentChildren } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
 
 import { liveState, online } from '../live/live';
 import { shell } from '../shell';
@@ -29,6 +30,8 @@ interface Props {
 export function Frame({ tabs, current, name = shell.name, picture = shell.picture, account, children }: Props) {
     const isOnline = useStore(online);
     const state = useStore(liveState);
+    const tab = useRef<HTMLAnchorElement>(null);
+    useEffect(() => tab.current?.scrollIntoView({ block: 'nearest', inline: 'nearest' }), [current]);  // of many on a phone
     return (
         <div class="frame">
             <a class="skip" href="#content" onClick={(event) => {
@@ -46,7 +49,7 @@ export function Frame({ tabs, current, name = shell.name, picture = shell.pictur
                 <ul>
                     {tabs.map(({ path, label, icon }) => (
                         <li key={path}>
-                            <a class="tab" href={`#/${path}`} aria-current={path === current ? 'page' : undefined}>
+                            <a ref={path === current ? tab : null} class="tab" href={`#/${path}`} aria-current={path === current ? 'page' : undefined}>
                                 <Icon name={icon} /><span class="tab-label">{label}</span>
                             </a>
                         </li>

@@ -4,6 +4,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 
 import { shell } from '../shell';
+import { Breakable } from './breakable';
 
 let acted = false;
 for (const kind of ['pointerdown', 'keydown']) {
@@ -23,7 +24,7 @@ export function Heading({ title, children }: { title: string; children?: Compone
     }, []);
     return (
         <header class="heading">
-            <h1 ref={heading} tabIndex={-1}>{title}</h1>
+            <h1 ref={heading} tabIndex={-1}><Breakable text={title} /></h1>
             {children}
         </header>
     );
