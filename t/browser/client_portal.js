@@ -1,4 +1,4 @@
-import { ask, data, finish, is, look, newContext, ok, shot, step } from './lib/page.js';
+import { answerLast, ask, data, finish, is, look, newContext, ok, shot, step } from './lib/page.js';
 
 const context = await newContext({ expected: [401, 404, 410] });
 const page = await context.newPage();
@@ -88,6 +88,7 @@ await step('signing out ends it in every tab, and the link opens it again', asyn
     await second.goto(data.link);
     await heading('Invoices', second).waitFor();
     await page.waitForTimeout(300);
+    await answerLast(page, '**/logout');
     await page.getByRole('button', { name: 'Sign out' }).click();
     await page.getByText('You are signed out.').waitFor();
     await second.getByText('You are signed out.').waitFor();

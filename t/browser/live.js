@@ -1,4 +1,4 @@
-import { ask, becomes, data, finish, is, look, newContext, shot, signIn, step } from './lib/page.js';
+import { answerLast, ask, becomes, data, finish, is, look, newContext, shot, signIn, step } from './lib/page.js';
 
 const context = await newContext({ expected: [401, 403, 503] });
 const first = await context.newPage();
@@ -81,6 +81,7 @@ await step('signing out in one tab signs out in the other', async () => {
     const third = await context.newPage();
     await third.goto(`${data.url}/${data.slug}/portal`);
     await heading(third, 'Files').waitFor();
+    await answerLast(third, '**/logout');
     await third.getByRole('button', { name: 'Sign out' }).click();
     await third.getByText('You are signed out.').waitFor();
     await second.getByText('You have signed out in another tab.').waitFor();

@@ -1,4 +1,4 @@
-import { ask, becomes, data, finish, is, look, newContext, ok, step } from './lib/page.js';
+import { answerLast, ask, becomes, data, finish, is, look, newContext, ok, step } from './lib/page.js';
 
 const page = await (await newContext({ expected: [401, 409, 422] })).newPage();
 const code = page.getByLabel('Code of six characters');
@@ -61,6 +61,8 @@ await step('a right code pasted in lower case with blanks signs in', async () =>
 await step('a reload stays signed in, signing out says so', async () => {
     await page.reload();
     await heading('Files').waitFor();
+    await page.waitForTimeout(500);
+    await answerLast(page, '**/logout');
     await page.getByRole('button', { name: 'Sign out' }).click();
     await page.getByText('You are signed out.').waitFor();
     await page.reload();

@@ -20,6 +20,9 @@ export const session = new Store<Session>({ state: 'starting' });
 
 let live: Live | undefined;
 
+// Why it is about to end: the stream and every request may hear of a sign-out before its answer is here.
+let leaving: 'ended.signed_out' | 'ended.other_tab' | undefined;
+
 function person(user: User): string {
     return `${user.customer_id}/${user.member_id ?? ''}`;
 }
@@ -46,6 +49,7 @@ function liveName(): string {
 }
 
 async function enter(user: User) {
+    leaving = undefined;
     shell.session = true;
     shell.return_to = '';  // what is typed here is not to be left for it
     keepDraftsOf(person(user));
@@ -54,6 +58,7 @@ async function enter(user: User) {
     if (!live) {
         live = startLive('/api/customer-portal/customers/stream', liveName(), {
             over: (reason) => end(reason === 'revoked' ? 'ended.revoked' : 'ended.expired'),
+            leaving: (now) => { leaving = now ? 'ended.other_tab' : undefined; },
             person: (now) => void otherTab(now),
         });
     }
@@ -67,8 +72,8 @@ async function otherTab(now: string) {
         return;
     }
     if (now === '') {
-        forgetDrafts();
-        end('ended.other_tab');
+        leaving ??= 'ended.other_tab';
+        end(leaving);
     } else {
         live?.close();
         live = undefined;
@@ -81,10 +86,18 @@ export function end(why: Words) {
     if (value.state !== 'in') {
         return;
     }
+    if (leaving === 'ended.signed_out') {
+        live?.told('');
+    }
     live?.close();
     live = undefined;
     bearer.set('');
-    session.set({ state: 'out', why, email: value.user.email, drafts: hasDrafts() });
+    if (leaving) {
+        forgetDrafts();
+        session.set({ state: 'out', why: leaving });
+    } else {
+        session.set({ state: 'out', why, email: value.user.email, drafts: hasDrafts() });
+    }
 }
 onEnded(() => end('ended.expired'));
 
@@ -131,19 +144,16 @@ export async function signedIn(token?: string): Promise<void> {
 }
 
 export async function signOut(): Promise<void> {
-    const telling = live;
-    live = undefined;
+    leaving = 'ended.signed_out';
+    live?.leaving(true);
     await request(`${api}/logout`, { method: 'POST', anonymous: true }).catch((error: Failure) => {
         if (error.status !== 401) {  // one that has just ended is as good
-            live = telling;
+            leaving = undefined;
+            live?.leaving(false);
             throw error;
         }
     });
-    telling?.told('');
-    telling?.close();
-    bearer.set('');
-    forgetDrafts();
-    session.set({ state: 'out', why: 'ended.signed_out' });
+    end('ended.signed_out');
 }
 
 // A link's token, and whose it is. `replaces`: somebody else is signed in here.

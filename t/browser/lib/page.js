@@ -135,6 +135,15 @@ export async function look(page, name) {
     await page.setViewportSize(size);
 }
 
+// What `path` brings about is heard of everywhere before the page has its answer.
+export async function answerLast(page, path) {
+    await page.route(path, async (route) => {
+        const response = await route.fetch();
+        await new Promise((done) => setTimeout(done, 500));
+        await route.fulfill({ response });
+    });
+}
+
 export async function signIn(page, email, slug = data.slug, count = 1) {
     await page.goto(`${data.url}/${slug}/portal`);
     await page.getByLabel('E-mail address').fill(email);

@@ -39,6 +39,7 @@ function samePerson(one: Me, other: Me): boolean {
 export function ClientApp({ token }: { token: string }) {
     const [state, set] = useState<State>({ step: 'opening' });
     const telling = useRef<Live>();
+    const leaving = useRef(false);  // somebody signs out: whoever has is not told that the link has ended
 
     async function open(replace: boolean) {
         set({ step: 'opening' });
@@ -70,13 +71,16 @@ export function ClientApp({ token }: { token: string }) {
             }
         }
     }
-    // Whoever has signed out is not told that the link has ended.
     function over() {
-        set((now) => (now.step === 'in' ? { step: 'ended', how: 'link' } : now));
+        set((now) => (now.step === 'in' ? { step: 'ended', how: leaving.current ? 'signed out' : 'link' } : now));
     }
     async function signOut() {
+        leaving.current = true;
+        telling.current?.leaving(true);
         await leave().catch((error: Failure) => {
             if (error.status !== 401) {  // one that has just ended is as good
+                leaving.current = false;
+                telling.current?.leaving(false);
                 throw error;
             }
         });
@@ -97,7 +101,11 @@ export function ClientApp({ token }: { token: string }) {
         }
         const live: Live = startLive('/api/v1/client-portal/me/stream',
             `portal-client-${shell.base}-${inside.workspace.slug}-${inside.addressee.type}${inside.addressee.id}`,
-            { over, person: () => set({ step: 'ended', how: 'signed out' }) });
+            {
+                over,
+                leaving: (now) => { leaving.current = now; },
+                person: () => set({ step: 'ended', how: 'signed out' }),
+            });
         telling.current = live;
         return () => live.close();
     }, [inside?.workspace.slug, inside?.addressee.id]);

@@ -18,15 +18,18 @@ type Message =
     | { kind: 'state'; state: LiveState; last: string }
     | { kind: 'over'; reason: string }
     | { kind: 'hello' }
+    | { kind: 'leaving'; now: boolean }    // a tab signs out; false: it could not
     | { kind: 'person'; person: string };  // who is signed in now; '': nobody
 
 export interface Live {
     close(): void;
+    leaving(now: boolean): void; // before signing out: the other tabs may hear of the end before they are told
     told(person: string): void;  // the other tabs are to know who is signed in
 }
 
 export interface Follower {
     over(reason: string): void;
+    leaving(now: boolean): void;
     person(person: string): void;
 }
 
@@ -83,16 +86,22 @@ export function startLive(path: string, name: string, follower: Follower): Live 
                 last = message.last || last;
                 break;
             case 'over': follower.over(message.reason); break;
+            case 'leaving': follower.leaving(message.now); break;
             case 'person': follower.person(message.person); break;
             case 'hello':
                 if (leads) {
-                    channel.postMessage({ kind: 'state', state: liveState.value, last });
+                    post({ kind: 'state', state: liveState.value, last });
                 }
                 break;
         }
     }
+    function post(message: Message) {
+        if (!closing.signal.aborted) {  // a closed channel throws
+            channel.postMessage(message);
+        }
+    }
     function tell(message: Message) {
-        channel.postMessage(message);
+        post(message);
         take(message);
     }
     channel.onmessage = ({ data }: MessageEvent<Message>) => take(data);
@@ -191,9 +200,10 @@ export function startLive(path: string, name: string, follower: Follower): Live 
     } else {
         void lead();
     }
-    channel.postMessage({ kind: 'hello' });
+    post({ kind: 'hello' });
     return {
         close() { stop.forEach((each) => each()); },
-        told(person) { channel.postMessage({ kind: 'person', person }); },
+        leaving(now) { post({ kind: 'leaving', now }); },
+        told(person) { post({ kind: 'person', person }); },
     };
 }
