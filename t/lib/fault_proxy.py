@@ -25,7 +25,8 @@ class Client(asyncio.Protocol):
         self.early = b""            # what came before there was a server to give it to
         self.left = proxy.number    # bytes of answers until it is cut
         self.garbled = False
-        self.due = 0                # when the last answer goes out: the next is not to overtake it
+        self.due = 0                # when the last answer goes out
+        self.waiting = 0            # how many have not: the next is not to overtake them
 
     def connection_made(self, transport):
         self.transport = transport
@@ -75,13 +76,17 @@ class Client(asyncio.Protocol):
             self.later(self.transport.close)
 
     def later(self, do, *arguments):
-        now = self.proxy.loop.time()
         wait = self.proxy.number / 1000 if self.proxy.mode == "delay" else 0
-        if not wait and self.due < now:
+        if not wait and not self.waiting:
             return do(*arguments)
         # what is due at the same time would go out in any order
-        self.due = max(self.due + 1e-6, now + wait)
-        self.proxy.loop.call_at(self.due, do, *arguments)
+        self.due = max(self.due + 1e-6, self.proxy.loop.time() + wait)
+        self.waiting += 1
+        self.proxy.loop.call_at(self.due, self.now, do, *arguments)
+
+    def now(self, do, *arguments):
+        self.waiting -= 1
+        do(*arguments)
 
 
 class Server(asyncio.Protocol):
