@@ -61,6 +61,7 @@ io::Postgres& Session::db() {
         }
         options.main_connections = 1;
         options.connect_timeout = 5000;
+        options.least_deadline = 15000;  // whoever types would rather wait than wonder
         options.application_name = "portalctl";
         connections_ = std::make_unique<io::Postgres>(loop(), std::move(options));
         db_ = std::make_unique<io::Postgres>(*connections_, origin_);

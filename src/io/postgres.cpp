@@ -364,7 +364,8 @@ Task<Rows> Postgres::query(const Statement& statement, Parameters parameters) {
     if (parameters.has_nul()) {
         throw PostgresError("22021", "", "a value contains a NUL character");
     }
-    PostgresQuery query(*pool_, statement, parameters, pool_->loop.now() + statement.deadline);
+    PostgresQuery query(*pool_, statement, parameters,
+                        pool_->loop.now() + std::max(statement.deadline, pool_->options.least_deadline));
     if (preamble_ && statement.retry == Retry::never) {
         query.preamble = &preamble_->statement();
         query.preamble_parameters = preamble_->parameters();

@@ -148,6 +148,7 @@ struct PostgresOptions {
     int main_connections = 2;
     std::size_t queue = 512;                  // statements in flight and waiting, per pool; beyond: unavailable
     std::int64_t connect_timeout = 1000;      // ms
+    std::int64_t least_deadline = 0;          // ms; for statements that have less themselves
     std::string application_name = "portal";
     // Called with how many microseconds each answer took, from enqueueing. May be empty; must not throw.
     std::function<void(Lane lane, std::int64_t microseconds)> answered;

@@ -61,4 +61,13 @@ subtest 'the same external id changes what is there' => sub {
 my (undef, undef, undef, $err) = $t->ctl_run(qw(contact create), @in, qw(--name x --company-id 77 --customer-id), $foreign->{id});
 like($err, qr/company_id: Company does not exist\.\n.*customer_id: Customer does not exist\./, 'both problems');
 
+subtest 'a database that is slow for now is waited for' => sub {
+    my $created = $t->apart(sub { $t->ctl(qw(contact create), @in, qw(--name Patient)) });
+    $t->db->begin_work;
+    $t->db->do('LOCK TABLE portal.contacts IN EXCLUSIVE MODE');
+    sleep 2;
+    $t->db->commit;
+    is($created->()->{name}, 'Patient');
+};
+
 $t->done;
