@@ -142,9 +142,11 @@ class Import {
         execute(connection_.get(), "ANALYZE incoming; ANALYZE run");
         if (lines_ > many_lines) {
             // every join is by a key: the planner, who knows nothing yet of what this transaction
-            // writes, is not to go through a table once for each line
+            // writes, is neither to go through a table once for each line nor to merge by the
+            // workspace alone
             execute(connection_.get(),
-                    "SET LOCAL enable_nestloop = off; SET LOCAL work_mem = '64MB'");
+                    "SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off; "
+                    "SET LOCAL work_mem = '64MB'");
         }
         for (const ImportKind& kind : kinds_) {
             if (!bad_.empty()) {
