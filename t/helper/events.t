@@ -272,7 +272,9 @@ subtest 'a line that does not read' => sub {
     cmp_ok(scalar(grep { $_->{type} eq EVENT } @got), '<', 3000, 'instead of what did not fit');
     cmp_ok($memory->() - $before, '<', 40000, 'memory stays flat');
     told($ws, 'later', $everyone);
-    ok((grep { $_->{text} =~ /^event: later$/m } events($deaf, 1, 3)), 'and it hears what comes later');
+    my ($end, $later) = time + 5;    # whatever of the flood is still on its way comes before it
+    while (!$later && (my $f = frame($deaf, $end - time))) { $later = $f->{type} eq EVENT && $f->{text} =~ /^event: later$/m }
+    ok($later, 'and it hears what comes later');
 };
 
 subtest 'load' => sub {
