@@ -314,7 +314,8 @@ guard_t::judge(ngx_portal_loc_conf_t *plcf, const ngx_str_t &slug,
         return;
     }
 
-    if ((principal.scopes & plcf->scopes) != plcf->scopes
+    if (principal.code_wanted
+        || (principal.scopes & plcf->scopes) != plcf->scopes
         || (by_cookie_ && !ngx_portal_same_origin(r_)))
     {
         ctx_->auth_status = NGX_HTTP_FORBIDDEN;

@@ -52,13 +52,19 @@ io::Task<void> authenticate_by_cookie(Call& call, Authenticator& authenticator) 
     call.caller = found.principal;
 }
 
-bool has_session_cookie(const http::Request& request, const Settings& settings) {
+std::vector<std::string> session_tokens(const http::Request& request, const Settings& settings) {
     const std::string cookies = request.cookies();
-    bool found = false;
+    std::vector<std::string> tokens;
     each_cookie(cookies, [&](std::string_view name, std::string_view value) {
-        found = found || session_cookie(settings, name, value).has_value();
+        if (auto cookie = session_cookie(settings, name, value)) {
+            tokens.emplace_back(cookie->token);
+        }
     });
-    return found;
+    return tokens;
+}
+
+bool has_session_cookie(const http::Request& request, const Settings& settings) {
+    return !session_tokens(request, settings).empty();
 }
 
 }  // namespace portal::api

@@ -12,6 +12,8 @@ namespace portal::api {
 // from our own page.
 io::Task<void> authenticate_by_cookie(Call& call, Authenticator& authenticator);
 
+// What the browser's session cookies hold, whoever's they are.
+std::vector<std::string> session_tokens(const http::Request& request, const Settings& settings);
 // Whether it came with a session's cookie at all.
 bool has_session_cookie(const http::Request& request, const Settings& settings);
 

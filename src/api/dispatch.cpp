@@ -42,6 +42,9 @@ void require(const Route& route, const Principal& caller) {
     if (caller.kind == Kind::none || (route.kinds & only(caller.kind)) == 0) {
         throw http::unauthorized();
     }
+    if (caller.code_wanted) {
+        throw http::not_permitted("This link opens with a code that is sent by mail.");
+    }
     if (route.scope != Scope::none && !caller.has(route.scope)) {
         throw http::insufficient_scope(scope_name(route.scope));
     }

@@ -44,7 +44,21 @@ Limit member_mail_of(const Call& call) {
     return {&policy, call.portal.limiter.row_key(policy, call.caller.customer_id)};
 }
 
-io::Task<std::vector<Limit>> charge_mail(Call& call, std::vector<Limit> limits) {
+std::vector<Limit> code_mail_to(const Call& call, const Uuid& workspace, const std::string& email) {
+    const Limiter& limiter = call.portal.limiter;
+    const std::string client = limiter_address(call.request.client_address);
+    return {{&limits::code_send, limiter.text_key(limits::code_send, client)},
+            {&limits::code_mail,
+             limiter.text_key(limits::code_mail, workspace.text() + "\n" + ascii_lower(email))}};
+}
+
+Limit code_try_of(const Call& call) {
+    const Policy& policy = limits::code_try;
+    return {&policy, call.portal.limiter.text_key(
+                         policy, limiter_address(call.request.client_address))};
+}
+
+io::Task<std::vector<Limit>> charge_besides(Call& call, std::vector<Limit> limits) {
     Limiter& limiter = call.portal.limiter;
     Verdict verdict = co_await limiter.admit(std::move(limits));
     tell_limit(call, verdict);

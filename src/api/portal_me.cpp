@@ -2,13 +2,19 @@
 // token or by the cookie that is exchanged for it.
 #include <algorithm>
 
+#include "api/cookie_caller.h"
+#include "api/mail_limit.h"
 #include "api/route.h"
 #include "http/query.h"
 #include "http/validation.h"
+#include "portal/business_failure.h"
 #include "portal/device.h"
 #include "portal/file_sharing_list.h"
+#include "portal/link_code.h"
+#include "portal/login_code.h"
 #include "portal/portal_cookie.h"
 #include "portal/portal_item.h"
+#include "portal/portal_token.h"
 #include "portal/portal_visit.h"
 
 namespace portal::api {
@@ -17,20 +23,89 @@ namespace {
 using http::Json;
 using http::Response;
 
+struct LinkInput {
+    std::string token;
+    std::optional<std::string> code;
+    std::optional<Uuid> challenge_id;
+
+    static LinkInput parse(const Call& call) {
+        http::Fields fields(
+            http::parse_body(call.body, call.request.header("content-type").value_or(""),
+                             http::Surface::client_portal));
+        LinkInput input;
+        input.token = fields.string("token", {.required = true}).value_or("");
+        input.code = fields.string("code", {.nullable = true});
+        input.challenge_id = fields.uuid4(
+            "challenge_id", {.required = input.code.has_value(), .nullable = !input.code});
+        fields.done();
+        return input;
+    }
+};
+
+http::Failure wrong_code() {
+    return business_failure("code", "This code is invalid or has expired.");
+}
+
+io::Task<Response> mail_code(Call& call, const Principal& link, std::optional<Uuid> again) {
+    std::optional<std::string> email = co_await find_link_address(call.portal, link);
+    if (!email) {
+        throw Addressee{link.addressee_is_company, link.addressee_id}.has_no_email();
+    }
+    std::vector<Limit> limits = code_mail_to(call, link.workspace_id, *email);
+    co_await charge_besides(call, std::move(limits));
+    LinkChallenge challenge = co_await send_link_code(call.portal, link, again);
+    const std::string address = masked_address(*email);
+    Json data = Json::object({{"challenge_id", challenge.id.text()},
+                              {"expires_in", challenge.expires_in},
+                              {"email", address}});
+    Json body = Json::object({{"message", "A code was sent to " + address}, {"data", data}});
+    co_return http::json_response(202, body.dump());
+}
+
+// The challenge whose code was entered, which is not spent yet.
+io::Task<Uuid> prove_code(Call& call, const Principal& link, const LinkInput& input) {
+    std::vector<Limit> limits{code_try_of(call)};
+    std::vector<Limit> charged = co_await charge_besides(call, std::move(limits));
+    if (!is_login_code(call.portal.secrets, *input.challenge_id, *input.code)) {
+        co_await note_wrong_link_code(call.portal, link, *input.challenge_id);
+        throw wrong_code();
+    }
+    call.portal.limiter.give_back(charged);  // a right code costs nothing
+    co_return *input.challenge_id;
+}
+
 io::Task<Response> exchange_link(Call& call) {
     const Settings& settings = call.portal.settings;
     require_no_foreign_page(call.request, settings);
-    http::Fields fields(http::parse_body(
-        call.body, call.request.header("content-type").value_or(""), http::Surface::client_portal));
-    std::string token = fields.string("token", {.required = true}).value_or("");
-    fields.done();
-    std::string device = device_words(call.request.header("user-agent").value_or(""));
-    std::optional<ExchangedSession> session =
-        co_await open_portal_link(call.portal, std::move(token), std::move(device));
-    if (!session) {
+    LinkInput input = LinkInput::parse(call);
+    std::optional<Principal> link = co_await find_portal_link(call.portal, input.token);
+    if (!link) {
         throw http::invalid_token();
     }
-    Response response = http::no_content();
+    bool proof_wanted = link->code_wanted;
+    if (proof_wanted) {
+        const std::vector<std::string> sessions = session_tokens(call.request, settings);
+        const bool known = co_await is_known_device(call.portal, *link, sessions);
+        proof_wanted = !known;
+    }
+    if (proof_wanted && !input.code) {
+        Response asked = co_await mail_code(call, *link, input.challenge_id);
+        co_return asked;
+    }
+    std::optional<Uuid> challenge;
+    if (proof_wanted) {
+        challenge = co_await prove_code(call, *link, input);
+    }
+    std::string device = device_words(call.request.header("user-agent").value_or(""));
+    std::optional<ExchangedSession> session =
+        co_await open_portal_link(call.portal, *link, std::move(device), challenge);
+    if (!session) {
+        throw challenge ? wrong_code() : http::invalid_token();
+    }
+    const bool token_wanted = call.request.header("x-portal-cookie") == "0";
+    Response response =
+        token_wanted ? http::json_response(200, Json::object({{"token", session->token}}).dump())
+                     : http::no_content();
     response.with("Set-Cookie",
                   set_session_cookie(settings, session->slug, session->token, session->expires_in));
     co_return response;

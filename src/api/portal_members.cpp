@@ -40,7 +40,7 @@ io::Task<Response> add_member(Call& call) {
         std::vector<Limit> charged;
         if (mails) {
             std::vector<Limit> wanted{mail_to(call, input.email), member_mail_of(call)};
-            charged = co_await charge_mail(call, std::move(wanted));
+            charged = co_await charge_besides(call, std::move(wanted));
         }
         std::optional<TeamMember> added;
         try {

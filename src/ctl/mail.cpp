@@ -137,7 +137,7 @@ std::string why_not(const io::Row& row) {
     if (state == "sent") {
         return "was sent";
     }
-    if (row.text("mail_kind") == "login_code") {
+    if (row.text("mail_kind") == "login_code" || row.text("mail_kind") == "link_code") {
         return "ended with its code; a new one is asked for where one signs in";
     }
     std::string again = row.null("mail_addressee")

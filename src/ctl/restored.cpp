@@ -8,7 +8,7 @@ namespace portal::ctl {
 
 void add_restored_verb(Verb app, Session& session) {
     Verb verb = app.verb(
-        "restored", "After restoring a backup: end all sessions and login codes, of all workspaces",
+        "restored", "After restoring a backup: end all sessions and codes, of all workspaces",
         "portalctl restored");
     verb.run([&session] {
         Restored ended = session.run(end_after_restore(session.db()));
@@ -17,7 +17,7 @@ void add_restored_verb(Verb app, Session& session) {
             return;
         }
         print_line("Ended " + std::to_string(ended.sessions) + " sessions and " +
-                   std::to_string(ended.codes) + " login codes; every node reads everything anew.");
+                   std::to_string(ended.codes) + " codes; every node reads everything anew.");
         print_line(
             "Access tokens and portal tokens revoked since the backup are valid again: look at");
         print_line("portalctl token list, and revoke them once more.");

@@ -19,10 +19,11 @@ void print(Session& session, const http::Json& workspace) {
     session.json ? print_json(workspace) : print_record(workspace);
 }
 
-http::Json member_model(bool enabled) {
-    http::Json features = http::Json::object();
-    features.set("member_model_enabled", enabled);
-    return features;
+// The body's feature_settings get this one, too.
+void set_feature(const Body& body, const char* name, bool on) {
+    const http::Json given = (*body)["feature_settings"];
+    http::Json features = given.is_object() ? given : http::Json::object();
+    body->set("feature_settings", features.set(name, on));
 }
 
 void add_create(Verb family, Session& session) {
@@ -35,7 +36,7 @@ void add_create(Verb family, Session& session) {
     verb.text("--name", body, "name", "Name shown to customers (default: the slug)");
     verb.text("--avatar-url", body, "avatar_url", "Picture shown to customers").hint("URL");
     verb.flag("--member-model", "Customers have members who sign in themselves",
-              [body] { body->set("feature_settings", member_model(true)); });
+              [body] { set_feature(body, "member_model_enabled", true); });
     verb.run([body, &session] {
         if (!(*body)["name"].present()) {
             body->set("name", (*body)["slug"]);
@@ -72,7 +73,9 @@ void add_set(Verb family, Session& session) {
     verb.text("--name", body, "name", "Name shown to customers");
     verb.text("--avatar-url", body, "avatar_url", "Picture shown to customers").hint("URL");
     verb.toggle("--member-model", "Customers have members who sign in themselves",
-                [body](bool on) { body->set("feature_settings", member_model(on)); });
+                [body](bool on) { set_feature(body, "member_model_enabled", on); });
+    verb.toggle("--require-code", "A client portal's link asks for a mailed code on a new device",
+                [body](bool on) { set_feature(body, "require_code", on); });
     auto set_hosts = [body](const std::vector<std::string>& hosts) {
         http::Json list = http::Json::array();
         for (const std::string& host : hosts) {

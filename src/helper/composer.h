@@ -4,13 +4,14 @@
 #include <optional>
 #include <string>
 
+#include "helper/code_mail.h"
 #include "helper/invitation_mail.h"
-#include "helper/login_mail.h"
 #include "helper/member_mail.h"
 #include "helper/webhook_mail.h"
 
 // The kinds it knows, for SQL: a row of another is left to a helper that does.
-#define PORTAL_MAIL_KINDS "'portal_invitation', 'member_invitation', 'login_code', 'webhook_disabled'"
+#define PORTAL_MAIL_KINDS \
+    "'portal_invitation', 'member_invitation', 'login_code', 'link_code', 'webhook_disabled'"
 
 namespace portal::helper {
 
@@ -23,13 +24,13 @@ class Composer {
         : invitations_(db, secrets, directory, base_url, sender),
           members_(db, directory, base_url, sender),
           webhooks_(db, directory, base_url, sender),
-          logins_(db, secrets, directory, base_url, sender) {}
+          codes_(db, secrets, directory, base_url, sender) {}
 
     // A login code is of no workspace. Throws PostgresUnavailable or PostgresError.
     io::Task<Composed> compose(const std::string& kind, Uuid outbox_id,
                                std::optional<Uuid> workspace_id) {
-        if (kind == "login_code") {
-            return logins_.compose(outbox_id);
+        if (kind == "login_code" || kind == "link_code") {
+            return codes_.compose(kind, outbox_id);
         }
         if (kind == "member_invitation") {
             return members_.compose(outbox_id, workspace_id.value_or(Uuid{}));
@@ -44,7 +45,7 @@ class Composer {
     InvitationMail invitations_;
     MemberMail members_;
     WebhookMail webhooks_;
-    LoginMail logins_;
+    CodeMail codes_;
 };
 
 }  // namespace portal::helper

@@ -187,7 +187,13 @@ io::Task<Response> authenticate(Visit& visit, http::Query form, std::optional<Ho
 
 io::Task<Response> exchange(Visit& visit, http::Query form, std::optional<House> house) {
     const bool client = visit.address.kind == Address::Kind::client_portal;
-    Json body = Json::object({{"token", form.string("token", 512).value_or("")}});
+    const std::string token = form.string("token", 512).value_or("");
+    Json body = Json::object({{"token", token}});
+    for (const char* name : {"challenge_id", "code"}) {
+        if (std::optional<std::string> value = form.string(name)) {
+            body.set(name, *value);
+        }
+    }
     std::string path = client ? "/api/v1/client-portal/me/exchange" : std::string(session_api) + "/exchange";
     ApiAnswer answer = co_await ask_api(visit, std::move(path), "", std::move(body));
     const int status = answer.response.status;
@@ -198,10 +204,22 @@ io::Task<Response> exchange(Visit& visit, http::Query form, std::optional<House>
         co_return signed_in(visit, client ? "/client-portal?workspace=" + http::percent_encode(workspace)
                                           : portal_path(house));
     }
+    if (status == 202) {
+        const Json sent = answer.body["data"];
+        View view = link_code_view(visit, std::move(house), token, std::string(sent["challenge_id"].text()),
+                                   std::string(sent["email"].text()));
+        co_return again(visit, std::move(view), 200, "");
+    }
+    const std::string challenge = form.string("challenge_id").value_or("");
+    if (status == 422 && client && !challenge.empty()) {
+        View view = link_code_view(visit, std::move(house), token, challenge, "");
+        co_return again(visit, std::move(view), 401, visit.say("sign_in.wrong_code"));
+    }
     if (status == 429 || status >= 500) {
         std::string notice =
             status == 429 ? visit.say("error.busy", {{"time", visit.duration(wait)}}) : visit.say("error.unavailable");
-        View view = link_view(visit, std::move(house), form.string("token", 512).value_or(""));
+        View view = challenge.empty() ? link_view(visit, std::move(house), token)
+                                      : link_code_view(visit, std::move(house), token, challenge, "");
         co_return again(visit, std::move(view), status, std::move(notice));
     }
     if (client) {

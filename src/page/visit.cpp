@@ -102,6 +102,18 @@ View link_view(const Visit& visit, std::optional<House> house, std::string token
     return view;
 }
 
+View link_code_view(const Visit& visit, std::optional<House> house, std::string token, std::string challenge,
+                    const std::string& email) {
+    View view = link_view(visit, std::move(house), std::move(token));
+    view.heading = visit.say("sign_in.code_title");
+    view.lead = email.empty() ? "" : visit.say("link.code_lead", {{"email", email}});
+    view.form->hidden.emplace_back("challenge_id", std::move(challenge));
+    view.form->field = Form::Field::code;
+    view.form->label = visit.say("sign_in.code");
+    view.form->button = visit.say("sign_in.verify");
+    return view;
+}
+
 View missing_link_view(const Visit& visit, std::optional<House> house, bool ended) {
     View view = begin(visit, std::move(house));
     const std::string name = name_of(visit, view.house);

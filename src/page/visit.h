@@ -34,6 +34,9 @@ void take_return(Visit& visit, http::Query& values);
 View email_view(const Visit& visit, std::optional<House> house);
 View code_view(const Visit& visit, std::optional<House> house);
 View link_view(const Visit& visit, std::optional<House> house, std::string token);
+// A code was mailed to `email` (masked; "": it is told no more) to prove that a client portal's link is one's own.
+View link_code_view(const Visit& visit, std::optional<House> house, std::string token, std::string challenge,
+                    const std::string& email);
 // No link, or none that still opens anything: how to get one.
 View missing_link_view(const Visit& visit, std::optional<House> house, bool ended);
 // What went wrong, by its status.

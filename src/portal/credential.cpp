@@ -17,7 +17,7 @@ SELECT 'workspace' AS kind, t.id AS token_id, w.id AS workspace_id, w.slug,
        coalesce((w.feature_settings ->> 'member_model_enabled')::boolean, false) AS member_model,
        array_to_string(t.scopes, ' ') AS scopes,
        NULL::uuid AS customer_id, NULL::uuid AS member_id, NULL::text AS role,
-       false AS is_company, NULL::bigint AS addressee_id,
+       false AS is_company, NULL::bigint AS addressee_id, false AS code_wanted,
        floor(extract(epoch FROM t.expires_at))::bigint AS expires_at, t.secret_id
   FROM portal.workspace_access_tokens t
   JOIN portal.workspaces w ON w.id = t.workspace_id AND w.blocked_at IS NULL AND w.deleted_at IS NULL
@@ -29,7 +29,7 @@ SELECT 'customer' AS kind, s.id AS token_id, w.id AS workspace_id, w.slug,
        coalesce((w.feature_settings ->> 'member_model_enabled')::boolean, false) AS member_model,
        'customer_portal:write' AS scopes,
        c.id AS customer_id, NULL::uuid AS member_id, NULL::text AS role,
-       false AS is_company, NULL::bigint AS addressee_id,
+       false AS is_company, NULL::bigint AS addressee_id, false AS code_wanted,
        floor(extract(epoch FROM s.expires_at))::bigint AS expires_at, s.secret_id
   FROM portal.customer_sessions s
   JOIN portal.workspaces w ON w.id = s.workspace_id AND w.blocked_at IS NULL AND w.deleted_at IS NULL
@@ -43,7 +43,7 @@ SELECT 'member' AS kind, s.id AS token_id, w.id AS workspace_id, w.slug,
        coalesce((w.feature_settings ->> 'member_model_enabled')::boolean, false) AS member_model,
        'customer_portal:write' AS scopes,
        c.id AS customer_id, m.id AS member_id, m.role,
-       false AS is_company, NULL::bigint AS addressee_id,
+       false AS is_company, NULL::bigint AS addressee_id, false AS code_wanted,
        floor(extract(epoch FROM s.expires_at))::bigint AS expires_at, s.secret_id
   FROM portal.member_sessions s
   JOIN portal.workspaces w ON w.id = s.workspace_id AND w.blocked_at IS NULL AND w.deleted_at IS NULL
@@ -54,6 +54,10 @@ SELECT 'member' AS kind, s.id AS token_id, w.id AS workspace_id, w.slug,
  WHERE s.revoked_at IS NULL AND s.expires_at > now()
 )";
 
+// A link's own token, where the workspace asks for a code on a new device (contract/client-portal.md).
+#define CODE_WANTED                                                                                                  \
+    "(t.parent_id IS NULL AND w.feature_settings @> '{\"require_code\": true}')"
+
 // A contact linked to a customer falls with it. Without a configuration row the portal is active.
 constexpr const char* portal_sql = R"(
 SELECT 'portal' AS kind, t.id AS token_id, w.id AS workspace_id, w.slug,
@@ -61,6 +65,7 @@ SELECT 'portal' AS kind, t.id AS token_id, w.id AS workspace_id, w.slug,
        '' AS scopes,
        c.id AS customer_id, NULL::uuid AS member_id, NULL::text AS role,
        t.company_id IS NOT NULL AS is_company, coalesce(t.contact_id, t.company_id) AS addressee_id,
+       )" CODE_WANTED R"( AS code_wanted,
        floor(extract(epoch FROM t.expires_at))::bigint AS expires_at, t.secret_id
   FROM portal.client_portal_tokens t
   JOIN portal.workspaces w ON w.id = t.workspace_id AND w.blocked_at IS NULL AND w.deleted_at IS NULL
@@ -88,10 +93,10 @@ const Statement find_member_session{"credential_member", member_by_hash.c_str(),
 const Statement find_portal_token{"credential_portal", portal_by_hash.c_str(), Lane::lookup, Retry::read};
 const Statement find_any{"credential_any", any_by_hash.c_str(), Lane::lookup, Retry::read};
 
-// by their rows' ids
+// by their rows' ids: whose streams may go on
 const std::string customer_by_id = std::string(customer_sql) + "AND s.id = ANY ($1::uuid[])";
 const std::string member_by_id = std::string(member_sql) + "AND s.id = ANY ($1::uuid[])";
-const std::string portal_by_id = std::string(portal_sql) + "AND t.id = ANY ($1::uuid[])";
+const std::string portal_by_id = std::string(portal_sql) + "AND t.id = ANY ($1::uuid[]) AND NOT " CODE_WANTED;
 const Statement living_customer_sessions{"credential_customer_by_id", customer_by_id.c_str(), Lane::lookup, Retry::read};
 const Statement living_member_sessions{"credential_member_by_id", member_by_id.c_str(), Lane::lookup, Retry::read};
 const Statement living_portal_tokens{"credential_portal_by_id", portal_by_id.c_str(), Lane::lookup, Retry::read};
@@ -173,6 +178,7 @@ Principal principal_of(const io::Row& row) {
     principal.role = role_of(row.text("role"));
     principal.member_model = row.boolean("member_model");
     principal.addressee_is_company = row.boolean("is_company");
+    principal.code_wanted = row.boolean("code_wanted");
     principal.scopes = scope_bits(row.text("scopes"));
     principal.token_id = Uuid::parse(row.text("token_id")).value_or(Uuid{});
     principal.workspace_id = Uuid::parse(row.text("workspace_id")).value_or(Uuid{});

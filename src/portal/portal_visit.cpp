@@ -19,13 +19,19 @@ using io::Statement;
 // The link's row is locked: of parallel openings one counts, and ending the link waits for this
 // session and then ends it, too.
 //
-//   $1 workspace  $2 the link  $3 session id  $4 secret id  $5 hash  $6 device
+//   $1 workspace  $2 the link  $3 session id  $4 secret id  $5 hash  $6 device  $7 challenge
 constexpr Statement open_statement{"portal_visit_open", R"(
-WITH link AS MATERIALIZED (
+WITH proof AS (
+    UPDATE portal.link_challenges SET consumed_at = now()
+     WHERE workspace_id = $1::uuid AND token_id = $2::uuid AND id = $7::uuid
+       AND consumed_at IS NULL AND tries < 5 AND expires_at > now()
+    RETURNING id
+), link AS MATERIALIZED (
     SELECT *
       FROM portal.client_portal_tokens
-     WHERE workspace_id = $1::uuid AND id = $2::uuid AND parent_id IS NULL
+     WHERE workspace_id = $1 AND id = $2 AND parent_id IS NULL
        AND revoked_at IS NULL AND expires_at > now()
+       AND ($7 IS NULL OR EXISTS (SELECT FROM proof))
        FOR NO KEY UPDATE
 ), accessed AS (
     UPDATE portal.client_portal_tokens t
@@ -80,8 +86,7 @@ Json event_json(const io::Row& row) {
 
 }  // namespace
 
-io::Task<std::optional<ExchangedSession>> open_portal_link(Services& portal, std::string token,
-                                                           std::string device) {
+io::Task<std::optional<Principal>> find_portal_link(Services& portal, std::string token) {
     const Secrets::Form form = portal.secrets.inspect(token);
     if (form.forged) {
         co_return std::nullopt;
@@ -92,12 +97,19 @@ io::Task<std::optional<ExchangedSession>> open_portal_link(Services& portal, std
     if (!link || link->kind != Kind::portal) {
         co_return std::nullopt;
     }
+    co_return link;
+}
+
+io::Task<std::optional<ExchangedSession>> open_portal_link(Services& portal, Principal link,
+                                                           std::string device,
+                                                           std::optional<Uuid> challenge) {
     ExchangedSession session;
     session.token = portal.secrets.make_token(Kind::portal);
-    session.slug = link->workspace_slug;
+    session.slug = link.workspace_slug;
     const TokenHash hash = portal.secrets.hash(session.token);
-    Parameters parameters(link->workspace_id.text(), link->token_id.text(), Uuid::random().text(),
+    Parameters parameters(link.workspace_id.text(), link.token_id.text(), Uuid::random().text(),
                           hash.secret_id, hex(hash.digest), device);
+    parameters.add(challenge ? std::optional<std::string>(challenge->text()) : std::nullopt);
     io::Rows rows = co_await portal.db.query(open_statement, std::move(parameters));
     if (rows.empty()) {
         co_return std::nullopt;  // it ended in between, or is a session's

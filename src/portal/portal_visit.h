@@ -15,10 +15,15 @@
 
 namespace portal {
 
-// A fresh browser session for a link's token, which it ends with. The first time, and then at most
-// once an hour, the link counts as accessed. nullopt: the token is of no living link.
-io::Task<std::optional<ExchangedSession>> open_portal_link(Services& portal, std::string token,
-                                                           std::string device);
+// nullopt: the token is of no living link (nor of a session).
+io::Task<std::optional<Principal>> find_portal_link(Services& portal, std::string token);
+
+// A fresh browser session for a link, which it ends with. The first time, and then at most once an
+// hour, the link counts as accessed. `challenge`: whose code was right, where one is asked for; it is
+// spent, of any number of parallel calls by one. nullopt: that was over, or the link.
+io::Task<std::optional<ExchangedSession>> open_portal_link(Services& portal, Principal link,
+                                                           std::string device,
+                                                           std::optional<Uuid> challenge);
 
 // Ends the caller's browser session. A link's own token ends nothing: the mail it stands in is still
 // to be of use.

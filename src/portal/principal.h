@@ -56,7 +56,8 @@ struct Principal {
     Kind kind = Kind::none;
     Role role = Role::none;
     bool member_model = false;       // the workspace's
-    bool addressee_is_company = false;
+    bool addressee_is_company : 1 = false;
+    bool code_wanted : 1 = false;    // a link's token that opens nothing before a code is entered, too
     std::uint32_t scopes = 0;        // Scope bits, reads implied by writes included
     Uuid token_id;                   // row id of the token or session
     Uuid workspace_id;

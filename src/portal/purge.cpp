@@ -28,6 +28,8 @@ constexpr Statement portal_tokens{"purge_portal_tokens",
 constexpr Statement login_challenges{"purge_login_challenges",
                                      PURGE("login_challenges", "created_at"), Lane::main,
                                      Retry::never, patience};
+constexpr Statement link_challenges{"purge_link_challenges", PURGE("link_challenges", "created_at"),
+                                    Lane::main, Retry::never, patience};
 constexpr Statement mail{"purge_mail", R"(
 DELETE FROM portal.outbox
  WHERE id IN (SELECT id FROM portal.outbox
@@ -118,6 +120,7 @@ std::vector<PurgeRule> purge_rules(const HousekeepingConfig& config) {
         {"portal tokens", &portal_tokens, config.portal_tokens},
         // They hold addresses as anybody typed them: not a day longer.
         {"login codes", &login_challenges, 1},
+        {"link codes", &link_challenges, 1},
         {"stream tickets", &stream_tickets, 0},
         {"idempotency keys", &idempotency_keys, config.idempotency_keys},
         {"mails", &mail, config.mail},

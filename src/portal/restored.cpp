@@ -18,9 +18,13 @@ WITH customer AS (
      WHERE (consumed_at IS NULL AND expires_at > now())
         OR (selection_hash IS NOT NULL AND selection_expires_at > now())
     RETURNING 1
+), link_code AS (
+    UPDATE portal.link_challenges SET expires_at = now()
+     WHERE consumed_at IS NULL AND expires_at > now()
+    RETURNING 1
 )
 SELECT (SELECT count(*) FROM customer) + (SELECT count(*) FROM member) AS sessions,
-       (SELECT count(*) FROM code) AS codes,
+       (SELECT count(*) FROM code) + (SELECT count(*) FROM link_code) AS codes,
        pg_notify('portal_changed', 'everything'))",
                                       io::Lane::main, io::Retry::never, 600000};
 

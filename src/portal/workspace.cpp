@@ -28,7 +28,7 @@ using io::Statement;
 
 constexpr Statement create_statement{"workspace_create", R"(
 INSERT INTO portal.workspaces AS w (slug, name, avatar_url, feature_settings)
-VALUES ($1::text, $2::text, $3::text, jsonb_build_object('member_model_enabled', $4::boolean))
+VALUES ($1::text, $2::text, $3::text, '{"member_model_enabled": false}' || $4::jsonb)
 RETURNING )" WORKSPACE_COLUMNS("w")};
 
 constexpr Statement list_statement{
@@ -56,9 +56,7 @@ UPDATE portal.workspaces AS w SET
         THEN ARRAY(SELECT jsonb_array_elements_text($2->'return_hosts')) ELSE w.return_hosts END,
     customer_portal_settings = CASE WHEN $2 ? 'customer_portal_settings'
         THEN $2->'customer_portal_settings' ELSE w.customer_portal_settings END,
-    feature_settings = CASE WHEN $2 ? 'member_model_enabled'
-        THEN w.feature_settings || jsonb_build_object('member_model_enabled', $2->'member_model_enabled')
-        ELSE w.feature_settings END,
+    feature_settings = w.feature_settings || coalesce($2->'feature_settings', '{}'),
     blocked_at = CASE WHEN NOT $2 ? 'blocked' THEN w.blocked_at
                       WHEN ($2->>'blocked')::boolean THEN coalesce(w.blocked_at, now()) END
  WHERE w.id = $1::uuid AND w.deleted_at IS NULL
@@ -66,28 +64,34 @@ RETURNING )" WORKSPACE_COLUMNS("w")};
 
 constexpr std::size_t max_name = 256;
 
-// feature_settings.member_model_enabled, the one feature there is.
-std::optional<bool> member_model_of(http::Fields& fields) {
-    Json features = fields.value("feature_settings");
-    if (!features.present() || features.is_null()) {
-        return std::nullopt;
+constexpr const char* features[] = {"member_model_enabled", "require_code"};
+
+// Those of feature_settings that are given.
+Json features_of(http::Fields& fields) {
+    Json given = Json::object();
+    const Json sent = fields.value("feature_settings");
+    if (!sent.present() || sent.is_null()) {
+        return given;
     }
-    if (!features.is_object()) {
+    if (!sent.is_object()) {
         fields.problem("feature_settings", "model_attributes_type",
                        "Input should be a valid dictionary or object to extract fields from");
-        return std::nullopt;
+        return given;
     }
-    Json enabled = features["member_model_enabled"];
-    if (enabled.present() && !enabled.is_boolean()) {
-        http::Problem problem;
-        problem.type = "bool_type";
-        problem.loc = {"body", "feature_settings", "member_model_enabled"};
-        problem.msg = "Input should be a valid boolean";
-        problem.input = enabled;
-        fields.add(std::move(problem));
-        return std::nullopt;
+    for (const char* feature : features) {
+        const Json on = sent[feature];
+        if (on.present() && !on.is_boolean()) {
+            http::Problem problem;
+            problem.type = "bool_type";
+            problem.loc = {"body", "feature_settings", feature};
+            problem.msg = "Input should be a valid boolean";
+            problem.input = on;
+            fields.add(std::move(problem));
+        } else if (on.present()) {
+            given.set(feature, on);
+        }
     }
-    return enabled.present() ? std::optional<bool>(enabled.boolean()) : std::nullopt;
+    return given;
 }
 
 // "example.com", "localhost:3000": what a return_url's host and port are compared with
@@ -157,7 +161,7 @@ WorkspaceInput WorkspaceInput::parse(Json body) {
     input.slug = slug_field(fields, "slug", {.required = true}).value_or("");
     input.name = fields.string("name", {.min = 1, .max = max_name, .required = true}).value_or("");
     input.avatar_url = fields.url("avatar_url", {.nullable = true});
-    input.member_model = member_model_of(fields).value_or(false);
+    input.features = features_of(fields);
     fields.done();
     return input;
 }
@@ -186,8 +190,8 @@ WorkspaceChange WorkspaceChange::parse(Json body, bool by_operator) {
     } else if (settings.present()) {
         change.members.set("customer_portal_settings", settings);
     }
-    if (std::optional<bool> member_model = member_model_of(fields)) {
-        change.members.set("member_model_enabled", *member_model);
+    if (fields.given("feature_settings")) {
+        change.members.set("feature_settings", features_of(fields));
     }
     if (std::optional<bool> blocked = by_operator ? fields.boolean("blocked") : std::nullopt) {
         change.members.set("blocked", *blocked);
@@ -197,7 +201,7 @@ WorkspaceChange WorkspaceChange::parse(Json body, bool by_operator) {
 }
 
 io::Task<Json> create_workspace(io::Postgres& db, WorkspaceInput input) {
-    Parameters parameters(input.slug, input.name, input.avatar_url, input.member_model);
+    Parameters parameters(input.slug, input.name, input.avatar_url, input.features.dump());
     try {
         io::Rows rows = co_await db.query(create_statement, std::move(parameters));
         co_return workspace_json(rows.front());

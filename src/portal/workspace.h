@@ -15,9 +15,9 @@ struct WorkspaceInput {
     std::string slug;
     std::string name;
     std::optional<std::string> avatar_url;
-    bool member_model = false;
+    http::Json features;   // those given
 
-    // {slug, name, avatar_url?, feature_settings?: {member_model_enabled}}. Throws every problem at once.
+    // {slug, name, avatar_url?, feature_settings?: {member_model_enabled, require_code}}. Throws every problem at once.
     static WorkspaceInput parse(http::Json body);
 };
 
@@ -26,7 +26,7 @@ struct WorkspaceChange {
     http::Json members;   // checked, by column
 
     // {name, avatar_url, mail_from_name, mail_reply_to, share_url, return_hosts, customer_portal_settings,
-    // feature_settings: {member_model_enabled}}, and for operators `blocked`.
+    // feature_settings: {member_model_enabled, require_code}}, and for operators `blocked`.
     static WorkspaceChange parse(http::Json body, bool by_operator);
 };
 

@@ -1,6 +1,6 @@
 import { answerLast, ask, data, finish, is, look, newContext, ok, shot, step } from './lib/page.js';
 
-const context = await newContext({ expected: [401, 404, 410] });
+const context = await newContext({ expected: [401, 403, 404, 410] });
 const page = await context.newPage();
 const heading = (name, on = page) => on.getByRole('heading', { name, level: 1 });
 const tab = (name) => page.getByRole('navigation', { name: 'Portal' }).getByRole('link', { name });
@@ -98,6 +98,52 @@ await step('signing out ends it in every tab, and the link opens it again', asyn
     await second.close();
     await page.goto(data.link);
     await heading('Invoices').waitFor();
+});
+
+await step('on a new device a link asks for a code, where the tenant wants that', async () => {
+    await ask('require_code');
+    await page.waitForTimeout(1100);
+    const device = await newContext({ expected: [403, 410, 422] });
+    const fresh = await device.newPage();
+    await fresh.goto(data.other);
+    await heading('Check your mail', fresh).waitFor();
+    await fresh.getByText('m***@example.org').first().waitFor();
+    ok(await hasNoToken(fresh), 'its token is gone from the address');
+    await look(fresh, 'client-code');
+    const slots = fresh.getByLabel('Code of six characters');
+    await slots.fill('AAAAAA');
+    await fresh.getByText('This code is not right').waitFor();
+    await slots.fill((await ask('code', 'milton@example.org', 1)).toLowerCase());
+    await heading('Invoices', fresh).waitFor();
+    await fresh.getByText('Milton Waddams').first().waitFor();
+    await fresh.goto(data.other);
+    await heading('Invoices', fresh).waitFor();
+    await fresh.goto(data.link);
+    await heading('Sign in as somebody else?', fresh).waitFor();
+    await fresh.getByRole('button', { name: 'Stay as Milton Waddams' }).click();
+    await heading('Invoices', fresh).waitFor();
+    await fresh.goto(data.link);
+    await fresh.getByRole('button', { name: 'Open the link' }).click();
+    await fresh.getByText('h***@example.org').first().waitFor();
+    await slots.fill(await ask('code', 'hank@example.org', 2));
+    await fresh.getByText('Hank Scorpio').first().waitFor();
+    await device.close();
+});
+
+await step('the same without scripts', async () => {
+    const device = await newContext({ javaScriptEnabled: false, expected: [401] });
+    const plain = await device.newPage();
+    await plain.goto(data.other);
+    await plain.getByRole('button', { name: 'Open the portal' }).click();
+    await heading('Check your mail', plain).waitFor();
+    await plain.getByLabel('Code of six characters').fill('AAAAAA');
+    await plain.getByRole('button', { name: 'Sign in' }).click();
+    await plain.getByText('This code is not right').waitFor();
+    await plain.getByLabel('Code of six characters').fill(await ask('code', 'milton@example.org', 2));
+    await plain.getByRole('button', { name: 'Sign in' }).click();
+    await heading('You are signed in.', plain).waitFor();
+    ok(!plain.url().includes('portal_cpt_'), 'no token in the address');
+    await device.close();
 });
 
 await step('a link that is withdrawn ends what it opened', async () => {

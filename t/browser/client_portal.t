@@ -11,7 +11,8 @@ $t->write_file('logos/acme.svg', '<svg xmlns="http://www.w3.org/2000/svg" viewBo
 my $workspace = $t->workspace(name => 'Acme Ltd');
 my $token = $t->token($workspace);
 my $customer = $t->customer($workspace, name => 'Globex');
-my ($hank, $other) = map { $t->contact($workspace, name => $_, customer_id => $customer->{id}) } 'Hank Scorpio', 'Milton Waddams';
+my ($hank, $other) = map { $t->contact($workspace, name => $_, email => lc s/ .*/\@example.org/r, customer_id => $customer->{id}) }
+    'Hank Scorpio', 'Milton Waddams';
 my $made = 0;
 
 sub item {
@@ -41,6 +42,7 @@ config(portal_name => 'Acme Client Portal', portal_logo => 'acme.svg', primary_c
 BrowserTest::drive($t, 'client_portal', { link => link_of($hank->{id}), other => link_of($other->{id}),
     unknown => $t->base_url . '/client-portal/portal_cpt_' . 'A' x 48 },
     item => \&item, config => \&config,
+    require_code => sub { $t->ctl('workspace', 'set', $workspace->{slug}, '--require-code', 'on')->{slug} },
     revoke => sub { $t->delete('/api/v1/client-portal/token', token => $token,
         json => { type => 'contact', id => 0 + $hank->{id} })->code });
 is($t->value('SELECT access_count FROM portal.client_portal_tokens WHERE contact_id = ? AND parent_id IS NULL', $hank->{id}), 1,

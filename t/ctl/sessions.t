@@ -79,12 +79,16 @@ subtest 'restored' => sub {
     my ($open, $used, $choice) = map { $t->insert('login_challenges', { %challenge, id => $t->value('SELECT gen_random_uuid()'), @$_ })->{id} }
         [expires_at => '2100-01-01'], [expires_at => '2100-01-01', consumed_at => '2026-01-01'],
         [expires_at => '2100-01-01', consumed_at => '2026-01-01', selection_hash => 'a' x 64, selection_expires_at => '2100-01-01'];
-    is_deeply($t->ctl('restored'), { sessions => 3, codes => 2 }, 'of all workspaces');
+    my $contact = $t->contact($ws);
+    my $link = $t->insert('client_portal_tokens', { workspace_id => $ws->{id}, contact_id => $contact->{id}, token_hash => 'b' x 64, secret_id => 'k', expires_at => '2100-01-01' })->{id};
+    $t->insert('link_challenges', { id => $t->value('SELECT gen_random_uuid()'), workspace_id => $ws->{id}, token_id => $link, expires_at => '2100-01-01' });
+    is_deeply($t->ctl('restored'), { sessions => 3, codes => 3 }, 'of all workspaces');
+    is($t->value('SELECT count(*) FROM portal.link_challenges WHERE expires_at > now()'), 0, 'no link\'s code is open');
     is($t->value('SELECT count(*) FROM portal.login_challenges WHERE (consumed_at IS NULL AND expires_at > now()) OR selection_hash IS NOT NULL'), 0,
         'no code and no choice is open');
     ok($t->wait_for(sub { !grep { known($_) } @tokens }, 1), 'all are over');
     is_status($t->get('/api/v1/client-portal/config', token => $access), 200, 'access tokens live');
-    like(($t->ctl_run('restored'))[1], qr/^Ended 0 sessions and 0 login codes/, 'again');
+    like(($t->ctl_run('restored'))[1], qr/^Ended 0 sessions and 0 codes/, 'again');
 
     # a row changed behind everybody's back, as a restore does
     $t->db->do('SET session_replication_role = replica');

@@ -39,10 +39,14 @@ subtest 'before' => sub {
         my ($state, $days) = @$row;
         $t->insert('outbox', { workspace_id => $ws->{id}, kind => 'portal_invitation', state => $state, "${state}_at" => ago($days), created_at => ago($days) });
     }
+    my $link = $t->value('SELECT id FROM portal.client_portal_tokens WHERE revoked_at IS NULL AND expires_at > now()');
     for my $days (0.9, 1.1, 3) {
         my $id = $t->insert('login_challenges', { id => $t->value('SELECT gen_random_uuid()'), email => 'nobody@example.com', address_key => 'x',
             decoy => 0, created_at => ago($days), expires_at => ago($days) })->{id};
         $t->insert('outbox', { kind => 'login_code', challenge_id => $id, state => 'sent', sent_at => ago($days) });
+        $id = $t->insert('link_challenges', { id => $t->value('SELECT gen_random_uuid()'), workspace_id => $ws->{id}, token_id => $link, created_at => ago($days),
+            expires_at => ago($days) })->{id};
+        $t->insert('outbox', { workspace_id => $ws->{id}, kind => 'link_code', link_challenge_id => $id, state => 'sent', sent_at => ago($days) });
     }
     $t->insert('outbox', { workspace_id => $ws->{id}, kind => 'portal_invitation', created_at => ago(99), next_attempt_at => ago(-1) });
     my $key = 0;
@@ -106,10 +110,11 @@ subtest 'sessions' => sub {
 subtest 'portal tokens, mail, idempotency keys, audit rows' => sub {
     is(count(client_portal_tokens => 'true'), 2, 'tokens that ended 91 days ago are gone');
     is(count(client_portal_tokens => "least(expires_at, revoked_at) < now() - interval '90 days'"), 0);
-    is_deeply($t->db->selectcol_arrayref(q(SELECT state FROM portal.outbox WHERE kind <> 'login_code' ORDER BY state)), [qw(failed queued sent)], 'mail of 31 days is, but what waits');
+    is_deeply($t->db->selectcol_arrayref(q(SELECT state FROM portal.outbox WHERE kind = 'portal_invitation' ORDER BY state)), [qw(failed queued sent)], 'mail of 31 days is, but what waits');
     is(count(idempotency_keys => 'true'), 3, 'keys that are over');
     is(count(login_challenges => 'true'), 1, 'login codes of yesterday');
-    is(count(outbox => "kind = 'login_code'"), 1, 'with their mail');
+    is(count(link_challenges => 'true'), 1, 'link codes of yesterday');
+    is(count(outbox => "kind LIKE '%_code'"), 2, 'with their mail');
     is_deeply($t->db->selectcol_arrayref('SELECT state FROM portal.webhook_deliveries ORDER BY 1'), [qw(pending succeeded)], 'webhooks done 31 days ago');
     is(count(webhook_attempts => 'true'), 1, 'attempts of 31 days');
     is(count(webhook_endpoints => 'deleted_at IS NOT NULL'), 1, 'endpoints deleted 31 days ago');

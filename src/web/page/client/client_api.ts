@@ -1,5 +1,6 @@
 // The client portal's API as its page uses it.
 import { query, request } from '../api';
+import { keepsCookies } from '../cookies';
 import type { Item, Page, SharedFile } from '../api_types';
 import type { Branding } from './branding';
 
@@ -38,8 +39,25 @@ export function nameOf({ addressee }: Me): string {
     return addressee.name ?? addressee.email ?? '';
 }
 
-export function openToken(token: string): Promise<void> {
-    return request(`${api}/exchange`, { method: 'POST', anonymous: true, body: { token } });
+export interface SentCode {
+    challenge_id: string;
+    expires_in: number;
+    email: string;  // masked
+}
+
+// What came of a link: a session of this browser's (by cookie, and where that may get lost its token), or a code was mailed.
+export interface Opened {
+    token?: string | undefined;
+    sent?: SentCode | undefined;
+}
+
+// `challenge` without `code`: the same code once more.
+export async function openToken(token: string, challenge?: string, code?: string): Promise<Opened> {
+    const headers: Record<string, string> = keepsCookies ? {} : { 'X-Portal-Cookie': '0' };
+    const answer = await request<{ token?: string; data?: SentCode } | undefined>(`${api}/exchange`, {
+        method: 'POST', anonymous: true, headers, body: { token, challenge_id: challenge ?? null, code: code ?? null },
+    });
+    return { token: answer?.token, sent: answer?.data };
 }
 
 export function leave(): Promise<void> {

@@ -8,14 +8,16 @@ import { Gate } from '../parts/gate';
 import { Notice } from '../parts/notice';
 import { Failed, Loading } from '../parts/states';
 import { shell, stay } from '../shell';
+import { CodeStep } from '../sign_in/code_step';
 import { t } from '../words';
 import { brand } from './branding';
-import { getMe, leave, nameOf, openToken, type Me } from './client_api';
+import { getMe, leave, nameOf, openToken, type Me, type Opened, type SentCode } from './client_api';
 import { ClientPortal } from './client_portal';
 
 type State =
     | { step: 'opening' }
-    | { step: 'question'; current: Me }
+    | { step: 'question'; current: Me; sent?: SentCode }
+    | { step: 'code'; sent: SentCode }
     | { step: 'in'; me: Me }
     | { step: 'ended'; how: 'link' | 'no link' | 'signed out' }
     | { step: 'failed'; failure: Failure };
@@ -26,6 +28,18 @@ async function current(): Promise<Me | undefined> {
         return await getMe();
     } catch (error) {
         if (error instanceof Failure && error.status === 401) {
+            return undefined;
+        }
+        throw error;
+    }
+}
+
+// Whose link it is; undefined: that is not told before a code is entered.
+async function ownerOf(token: string): Promise<Me | undefined> {
+    try {
+        return await getMe(token);
+    } catch (error) {
+        if (error instanceof Failure && error.status === 403) {
             return undefined;
         }
         throw error;
@@ -49,19 +63,21 @@ export function ClientApp({ token }: { token: string }) {
                 set(before ? { step: 'in', me: before } : { step: 'ended', how: 'no link' });
                 return;
             }
-            const owner = await getMe(token);
-            if (before && !samePerson(before, owner) && !replace) {
+            const owner = await ownerOf(token);
+            if (before && owner && !samePerson(before, owner) && !replace) {
                 set({ step: 'question', current: before });
                 return;
             }
-            stay(owner.workspace);
-            await openToken(token);
-            let me = await current();
-            if (!me) {
-                bearer.set(token);  // the browser keeps no cookies of ours
-                me = await getMe();
+            if (owner) {
+                stay(owner.workspace);
             }
-            set({ step: 'in', me });
+            const opened = await openToken(token);
+            const { sent } = opened;
+            if (sent) {
+                set(before ? { step: 'question', current: before, sent } : { step: 'code', sent });
+                return;
+            }
+            await enter(opened);
         } catch (error) {
             const failure = error as Failure;
             if (failure.status === 401) {
@@ -70,6 +86,35 @@ export function ClientApp({ token }: { token: string }) {
                 set({ step: 'failed', failure });
             }
         }
+    }
+    async function enter(opened: Opened) {
+        let me = await current();
+        if (!me) {
+            bearer.set(opened.token ?? token);  // the browser keeps no cookies of ours
+            me = await getMe();
+        }
+        stay(me.workspace);
+        set({ step: 'in', me });
+    }
+    async function prove(sent: SentCode, code: string) {
+        try {
+            await enter(await openToken(token, sent.challenge_id, code));
+        } catch (error) {
+            if ((error as Failure).status !== 401) {
+                throw error;
+            }
+            set({ step: 'ended', how: 'link' });
+        }
+    }
+    async function sendAgain(sent: SentCode): Promise<'again' | 'fresh'> {
+        const opened = await openToken(token, sent.challenge_id);
+        const next = opened.sent;
+        if (!next) {  // proved in another tab meanwhile
+            await enter(opened);
+            return 'again';
+        }
+        set({ step: 'code', sent: next });
+        return next.challenge_id === sent.challenge_id ? 'again' : 'fresh';
     }
     function over() {
         set((now) => (now.step === 'in' ? { step: 'ended', how: leaving.current ? 'signed out' : 'link' } : now));
@@ -118,18 +163,31 @@ export function ClientApp({ token }: { token: string }) {
     switch (state.step) {
         case 'in':
             return <ClientPortal me={state.me} onMe={(me) => set({ step: 'in', me })} onSignOut={signOut} />;
-        case 'question':
+        case 'code': {
+            const { sent } = state;
+            return (
+                <Gate title={t('sign_in.code_title')} step="code">
+                    <CodeStep lead={t('link.code_lead', { email: sent.email })} help={t('link.code_help', { email: sent.email, name: shell.name })}
+                        verify={(code) => prove(sent, code)} resend={() => sendAgain(sent)} />
+                </Gate>
+            );
+        }
+        case 'question': {
+            const { sent } = state;
             return (
                 <Gate title={t('link.replace_title')} step="question">
                     <Notice kind="info">{t('link.replace_lead', { current: nameOf(state.current) })}</Notice>
                     <div class="actions stacked">
-                        <Button look="primary" onClick={() => void open(true)}>{t('link.replace')}</Button>
+                        <Button look="primary" onClick={() => (sent ? set({ step: 'code', sent }) : void open(true))}>
+                            {t('link.replace')}
+                        </Button>
                         <Button onClick={() => set({ step: 'in', me: state.current })}>
                             {t('link.keep', { current: nameOf(state.current) })}
                         </Button>
                     </div>
                 </Gate>
             );
+        }
         case 'ended':
             return (
                 <Gate title={t(state.how === 'link' ? 'link.expired_title' : 'link.missing_title')} step="ended">

@@ -1,3 +1,4 @@
+// A mailed code is entered: to sign in, or to prove that a client portal's link is one's own.
 import { useEffect, useRef, useState } from 'preact/hooks';
 
 import { announce } from '../announce';
@@ -5,21 +6,19 @@ import { Failure } from '../api';
 import { duration } from '../format';
 import { Button } from '../parts/button';
 import { Notice } from '../parts/notice';
-import { shell } from '../shell';
 import { t } from '../words';
 import { CodeSlots, slots } from './code_slots';
-import { proveCode, requestCode, type Challenge, type Proof } from './login';
 
 const pause = 30;        // seconds between two mails
 const most_resends = 3;  // of a code; the server sends no more
 const most_tries = 5;
 
 interface Props {
-    email: string;
-    challenge: Challenge;
-    onChallenge(challenge: Challenge): void;
-    onProof(proof: Proof): void;
-    onOtherEmail(): void;
+    lead: string;
+    help: string;  // for whom no mail has come
+    verify(code: string): Promise<void>;  // 401 or 422: it is wrong
+    resend(): Promise<'again' | 'fresh'>;
+    onOtherEmail?(): void;
 }
 
 // Seconds left until one may ask again.
@@ -34,7 +33,11 @@ function useCountdown(seconds: number): [number, () => void] {
     return [left, () => { setNow(Date.now()); setUntil(Date.now() + seconds * 1000); }];
 }
 
-export function CodeStep({ email, challenge, onChallenge, onProof, onOtherEmail }: Props) {
+function isWrong(failure?: Failure): boolean {
+    return failure?.status === 401 || failure?.status === 422;
+}
+
+export function CodeStep({ lead, help, verify, resend, onOtherEmail }: Props) {
     const [code, setCode] = useState('');
     const [busy, setBusy] = useState(false);
     const [failure, setFailure] = useState<Failure>();
@@ -42,12 +45,12 @@ export function CodeStep({ email, challenge, onChallenge, onProof, onOtherEmail 
     const [resends, setResends] = useState(0);
     const [left, countAgain] = useCountdown(pause);
     const input = useRef<HTMLInputElement>(null);
-    const wrong = failure?.status === 401;
+    const wrong = isWrong(failure);
     const used = tries >= most_tries;
 
     useEffect(() => input.current?.focus(), []);
 
-    async function verify(typed: string) {
+    async function enter(typed: string) {
         if (busy || used) {
             return;
         }
@@ -58,10 +61,10 @@ export function CodeStep({ email, challenge, onChallenge, onProof, onOtherEmail 
         setBusy(true);
         setFailure(undefined);
         try {
-            onProof(await proveCode(typed, challenge.challenge_id));
+            await verify(typed);
         } catch (error) {
             setFailure(error as Failure);
-            setTries(tries + Number((error as Failure).status === 401));
+            setTries(tries + Number(isWrong(error as Failure)));
             setBusy(false);
             setCode('');
             input.current?.focus();
@@ -71,11 +74,9 @@ export function CodeStep({ email, challenge, onChallenge, onProof, onOtherEmail 
     async function sendAgain() {
         setFailure(undefined);
         try {
-            const sent = await requestCode(email, challenge.challenge_id);
-            const fresh = sent.challenge_id !== challenge.challenge_id;
+            const fresh = await resend() === 'fresh';
             setResends(fresh ? 0 : resends + 1);
             setTries(fresh ? 0 : tries);
-            onChallenge(sent);
             countAgain();
             announce(t('sign_in.resent'));
             input.current?.focus();
@@ -88,12 +89,12 @@ export function CodeStep({ email, challenge, onChallenge, onProof, onOtherEmail 
         if (failed.status === 429) {
             return t('sign_in.too_many_tries', { time: duration(failed.wait) });
         }
-        return failed.status === 401 ? t('sign_in.wrong_code') : failed.words;
+        return isWrong(failed) ? t('sign_in.wrong_code') : failed.words;
     }
 
     return (
-        <form class="form" noValidate onSubmit={(event) => { event.preventDefault(); void verify(code); }}>
-            <p class="lead" id="code-lead">{t('sign_in.code_lead', { email })}</p>
+        <form class="form" noValidate onSubmit={(event) => { event.preventDefault(); void enter(code); }}>
+            <p class="lead" id="code-lead">{lead}</p>
             {used
                 ? <Notice kind="bad">{t('sign_in.tries_used')}</Notice>
                 : failure && <Notice kind="bad">{words(failure)}</Notice>}
@@ -101,7 +102,7 @@ export function CodeStep({ email, challenge, onChallenge, onProof, onOtherEmail 
                 onValue={(typed) => {
                     setCode(typed);
                     if (typed.length === slots) {
-                        void verify(typed);
+                        void enter(typed);
                     }
                 }} />
             <Button look="primary" type="submit" busy={busy || used} class="wide">
@@ -115,11 +116,11 @@ export function CodeStep({ email, challenge, onChallenge, onProof, onOtherEmail 
                             {left > 0 ? t('sign_in.resend_in', { time: duration(left) }) : t('sign_in.resend')}
                         </Button>
                     )}
-                <Button look="quiet" onClick={onOtherEmail}>{t('sign_in.other_email')}</Button>
+                {onOtherEmail && <Button look="quiet" onClick={onOtherEmail}>{t('sign_in.other_email')}</Button>}
             </div>
             <details class="help">
                 <summary>{t('sign_in.not_arrived')}</summary>
-                <p>{t('sign_in.not_arrived_help', { email, name: shell.workspace?.name ?? t('sign_in.some_workspace') })}</p>
+                <p>{help}</p>
             </details>
         </form>
     );

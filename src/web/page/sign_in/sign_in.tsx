@@ -11,7 +11,7 @@ import { ChoiceStep } from './choice_step';
 import { CodeStep } from './code_step';
 import { EmailStep } from './email_step';
 import { useHistoryState } from './history_state';
-import type { Challenge, Choice, Proof } from './login';
+import { proveCode, requestCode, type Challenge, type Choice, type Proof } from './login';
 
 // A code that was sent: in the history, so that back leads to the address again and a reload stays here.
 interface Sent {
@@ -36,6 +36,12 @@ export function SignIn({ why, email: known, drafts = false }: Props) {
 
     function codeSent(challenge: Challenge, step: 'push' | 'replace') {
         setKept({ challenge, email: email.trim(), until: Date.now() + challenge.expires_in * 1000 }, step);
+    }
+
+    async function sendAgain({ email, challenge }: Sent): Promise<'again' | 'fresh'> {
+        const next = await requestCode(email, challenge.challenge_id);
+        codeSent(next, 'replace');
+        return next.challenge_id === challenge.challenge_id ? 'again' : 'fresh';
     }
 
     async function proved(proof: Proof) {
@@ -91,8 +97,10 @@ export function SignIn({ why, email: known, drafts = false }: Props) {
             {choice
                 ? <ChoiceStep key={choice.token} choice={choice} onProof={proved} onExpired={() => restart('sign_in.choice_expired')} />
                 : sent
-                    ? <CodeStep email={sent.email} challenge={sent.challenge} onProof={proved}
-                        onChallenge={(challenge) => codeSent(challenge, 'replace')} onOtherEmail={() => restart()} />
+                    ? <CodeStep lead={t('sign_in.code_lead', { email: sent.email })}
+                        help={t('sign_in.not_arrived_help', { email: sent.email, name: shell.workspace?.name ?? t('sign_in.some_workspace') })}
+                        verify={(code) => proveCode(code, sent.challenge.challenge_id).then(proved)}
+                        resend={() => sendAgain(sent)} onOtherEmail={() => restart()} />
                     : <>
                         <p class="lead">{t('sign_in.lead')}</p>
                         <EmailStep email={email} onEmail={setEmail} onSent={(challenge) => codeSent(challenge, 'push')} />

@@ -1,5 +1,6 @@
-// LoginMail: the mail of a login code, rendered at the moment it is sent: the code is made of the
-// challenge's id.
+// CodeMail: the mail of a code, rendered at the moment it is sent: the code is made of the
+// challenge's id. One signs in with it (portal/login.h), or proves that a client portal's link is
+// one's own (portal/link_code.h).
 #pragma once
 
 #include <string>
@@ -13,13 +14,13 @@
 
 namespace portal::helper {
 
-class LoginMail {
+class CodeMail {
   public:
-    LoginMail(io::Postgres& db, const Secrets& secrets, const std::string& directory,
+    CodeMail(io::Postgres& db, const Secrets& secrets, const std::string& directory,
               std::string base_url, Mailbox sender);
 
-    // The message of an outbox row. Throws PostgresUnavailable or PostgresError.
-    io::Task<Composed> compose(Uuid outbox_id);
+    // The message of an outbox row of this kind. Throws PostgresUnavailable or PostgresError.
+    io::Task<Composed> compose(const std::string& kind, Uuid outbox_id);
 
   private:
     Composed render(const io::Row& row);
