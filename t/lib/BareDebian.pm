@@ -140,6 +140,18 @@ sub copy_checkout {
         . ' | tar -cT - | tar -xC "$2"', 'bash', PortalTest::root(), $to);
 }
 
+# The packages of what is built, beside a copy of the checkout in this directory.
+sub make_packages {
+    my ($source) = @_;
+    copy_checkout($source);
+    chomp(my $machine = `dpkg-architecture -q DEB_HOST_GNU_TYPE`);
+    symlink PortalTest::build(), "$source/obj-$machine";
+    symlink PortalTest::build() . '/page', "$source/obj-page";
+    # debhelper takes the packages in it for built
+    put("$source/debian/debhelper-build-stamp", join '', slurp("$source/debian/control") =~ /^Package: (\S+\n)/mg);
+    command('env', '-C', $source, 'DEB_BUILD_OPTIONS=noautodbgsym', 'debian/rules', 'binary');
+}
+
 sub put {
     my ($path, $text) = @_;
     open my $file, '>:utf8', $path or croak "$path: $!";
@@ -180,6 +192,7 @@ C<run> a script in it (C<< online => 1 >>: in the network of this machine; C<< i
 C<write_file read_file root> its files; C<in_network> the beginning of a command that runs on this machine but in that
 network.
 
-C<base> is the tarball itself, C<cache> the directory of what was compiled in bare systems, C<copy_checkout> the sources.
+C<base> is the tarball itself, C<cache> the directory of what was compiled in bare systems, C<copy_checkout> the sources,
+C<make_packages> packages of what is built here.
 
 =cut

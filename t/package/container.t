@@ -91,14 +91,8 @@ sub make_base {
 
 # what the build stage leaves, made of what is built already
 sub built_stage {
-    my ($stage, $source) = ("$dir/stage", "$dir/stage/src/portal");
-    BareDebian::copy_checkout($source);
-    chomp(my $machine = `dpkg-architecture -q DEB_HOST_GNU_TYPE`);
-    symlink PortalTest::build(), "$source/obj-$machine";
-    symlink PortalTest::build() . '/page', "$source/obj-page";
-    # debhelper takes the packages in it for built
-    BareDebian::put("$source/debian/debhelper-build-stamp", join '', slurp("$source/debian/control") =~ /^Package: (\S+\n)/mg);
-    works('packages of what is built', 'env', '-C', $source, 'DEB_BUILD_OPTIONS=noautodbgsym', 'debian/rules', 'binary');
+    my $stage = "$dir/stage";
+    BareDebian::make_packages("$stage/src/portal");
     return $stage;
 }
 
