@@ -54,8 +54,8 @@ std::vector<Limit> code_mail_to(const Call& call, const Uuid& workspace, const s
 
 Limit code_try_of(const Call& call) {
     const Policy& policy = limits::code_try;
-    return {&policy, call.portal.limiter.text_key(
-                         policy, limiter_address(call.request.client_address))};
+    return {&policy,
+            call.portal.limiter.text_key(policy, limiter_address(call.request.client_address))};
 }
 
 io::Task<std::vector<Limit>> charge_besides(Call& call, std::vector<Limit> limits) {

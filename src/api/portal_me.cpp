@@ -29,9 +29,9 @@ struct LinkInput {
     std::optional<Uuid> challenge_id;
 
     static LinkInput parse(const Call& call) {
-        http::Fields fields(
-            http::parse_body(call.body, call.request.header("content-type").value_or(""),
-                             http::Surface::client_portal));
+        http::Fields fields(http::parse_body(call.body,
+                                             call.request.header("content-type").value_or(""),
+                                             http::Surface::client_portal));
         LinkInput input;
         input.token = fields.string("token", {.required = true}).value_or("");
         input.code = fields.string("code", {.nullable = true});
