@@ -8,6 +8,7 @@ export function size(bytes: number): string {
     return new Intl.NumberFormat(language(), {
         style: 'unit',
         unit: units[step] ?? 'byte',
+        unitDisplay: step === 0 ? 'long' : 'short',  // 'short' knows no plural of a byte
         maximumFractionDigits: step > 1 ? 1 : 0,
     }).format(bytes / 1000 ** step);
 }
