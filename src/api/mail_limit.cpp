@@ -31,12 +31,21 @@ void tell_limit(Call& call, const Verdict& verdict) {
     std::ranges::move(told, std::back_inserter(call.extra_headers));
 }
 
+Limit of_client(const Call& call, const Policy& policy) {
+    const std::string address = limiter_address(call.request.client_address);
+    return {&policy, call.portal.limiter.text_key(policy, address)};
+}
+
+Limit of_address(const Call& call, const Policy& policy, const Uuid& workspace,
+                 const std::string& email) {
+    const std::string address = workspace.text() + "\n" + ascii_lower(email);
+    return {&policy, call.portal.limiter.text_key(policy, address)};
+}
+
 }  // namespace
 
 Limit mail_to(const Call& call, const std::string& email) {
-    const Policy& policy = limits::invitation_mail;
-    return {&policy, call.portal.limiter.text_key(
-                         policy, call.caller.workspace_id.text() + "\n" + ascii_lower(email))};
+    return of_address(call, limits::invitation_mail, call.caller.workspace_id, email);
 }
 
 Limit member_mail_of(const Call& call) {
@@ -45,18 +54,11 @@ Limit member_mail_of(const Call& call) {
 }
 
 std::vector<Limit> code_mail_to(const Call& call, const Uuid& workspace, const std::string& email) {
-    const Limiter& limiter = call.portal.limiter;
-    const std::string client = limiter_address(call.request.client_address);
-    return {{&limits::code_send, limiter.text_key(limits::code_send, client)},
-            {&limits::code_mail,
-             limiter.text_key(limits::code_mail, workspace.text() + "\n" + ascii_lower(email))}};
+    return {of_client(call, limits::code_send),
+            of_address(call, limits::code_mail, workspace, email)};
 }
 
-Limit code_try_of(const Call& call) {
-    const Policy& policy = limits::code_try;
-    return {&policy,
-            call.portal.limiter.text_key(policy, limiter_address(call.request.client_address))};
-}
+Limit code_try_of(const Call& call) { return of_client(call, limits::code_try); }
 
 io::Task<std::vector<Limit>> charge_besides(Call& call, std::vector<Limit> limits) {
     Limiter& limiter = call.portal.limiter;

@@ -3,6 +3,7 @@
 
 #include "ctl/output.h"
 #include "ctl/verbs.h"
+#include "portal/login_code.h"
 #include "portal/uuid.h"
 
 // clang-format off
@@ -137,7 +138,7 @@ std::string why_not(const io::Row& row) {
     if (state == "sent") {
         return "was sent";
     }
-    if (row.text("mail_kind") == "login_code" || row.text("mail_kind") == "link_code") {
+    if (is_code_mail(row.text("mail_kind"))) {
         return "ended with its code; a new one is asked for where one signs in";
     }
     std::string again = row.null("mail_addressee")

@@ -73,7 +73,7 @@ constexpr io::Statement find_link{"helper_link_code", R"(
 }  // namespace
 
 CodeMail::CodeMail(io::Postgres& db, const Secrets& secrets, const std::string& directory,
-                     std::string base_url, Mailbox sender)
+                   std::string base_url, Mailbox sender)
     : db_(db),
       secrets_(secrets),
       templates_(Templates::load(directory, "login_code")),

@@ -8,6 +8,7 @@
 #include "helper/invitation_mail.h"
 #include "helper/member_mail.h"
 #include "helper/webhook_mail.h"
+#include "portal/login_code.h"
 
 // The kinds it knows, for SQL: a row of another is left to a helper that does.
 #define PORTAL_MAIL_KINDS \
@@ -29,7 +30,7 @@ class Composer {
     // A login code is of no workspace. Throws PostgresUnavailable or PostgresError.
     io::Task<Composed> compose(const std::string& kind, Uuid outbox_id,
                                std::optional<Uuid> workspace_id) {
-        if (kind == "login_code" || kind == "link_code") {
+        if (is_code_mail(kind)) {
             return codes_.compose(kind, outbox_id);
         }
         if (kind == "member_invitation") {

@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "io/sleep.h"
+#include "portal/login_code.h"
 
 namespace portal::helper {
 
@@ -124,7 +125,7 @@ std::int64_t retry_delay(std::string_view kind, std::int64_t attempts) {
     constexpr std::array<std::int64_t, 6> patient{10, 30, 120, 600, 1800, 3600};
     constexpr std::array<std::int64_t, 6> urgent{5, 10, 20, 30, 30, 30};
     constexpr std::int64_t last_attempt = 29;   // an hour apart from the sixth on: a day in all
-    const bool code = kind == "login_code" || kind == "link_code";
+    const bool code = is_code_mail(kind);
     if (!code && attempts >= last_attempt) {
         return 0;
     }

@@ -11,6 +11,11 @@
 
 namespace portal {
 
+// The kinds of mail that carry one: urgent, and of no use once it has expired.
+inline bool is_code_mail(std::string_view kind) {
+    return kind == "login_code" || kind == "link_code";
+}
+
 // What is mailed: of A-Z and 0-9, each of the 36^6 as likely as any other.
 std::string login_code(const Secrets& secrets, const Uuid& challenge);
 // As a person typed it, case and spaces ignored; made under any accepted secret.

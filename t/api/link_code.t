@@ -7,7 +7,7 @@ my $t = PortalTest->new(location => 'location /site/ { portal_workspace any; por
 mkdir $t->dir . '/html';
 $t->write_file('html/page', 'in');
 my $me = '/api/v1/client-portal/me';
-my ($acme, $other) = map { $t->workspace(slug => $_, name => ucfirst) } qw(acme other);
+my $acme = $t->workspace(slug => 'acme', name => 'Acme');
 my $backend = $t->token($acme);
 my $refusal = { message => 'This link opens with a code that is sent by mail.' };
 my $wrong = { message => 'The given data was invalid.', errors => { code => ['This code is invalid or has expired.'] } };
