@@ -306,11 +306,6 @@ void require_session_allowed(const io::Row& row, const CustomerSessionInput& inp
     }
 }
 
-template <class Input>
-std::optional<std::string> text_of(const Input& id) {
-    return id ? std::optional<std::string>(id->text()) : std::nullopt;
-}
-
 }  // namespace
 
 CustomerSessionInput CustomerSessionInput::parse(std::string_view body,

@@ -96,8 +96,7 @@ std::string masked_address(const std::string& email) {
 io::Task<LinkChallenge> send_link_code(Services& portal, const Principal& link,
                                        std::optional<Uuid> again) {
     Parameters parameters(link.workspace_id.text(), link.token_id.text(), Uuid::random().text());
-    parameters.add(again ? std::optional<std::string>(again->text()) : std::nullopt)
-        .add(Uuid::random().text());
+    parameters.add(text_of(again)).add(Uuid::random().text());
     io::Rows rows = co_await portal.db.query(send_statement, std::move(parameters));
     LinkChallenge challenge;
     challenge.id = Uuid::parse(rows.front().text("id")).value_or(Uuid{});

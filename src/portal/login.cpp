@@ -157,10 +157,6 @@ const Statement select_statement{"login_select", select_sql.c_str()};
 
 constexpr std::int64_t session_seconds = 3600;
 
-std::optional<std::string> text_of(const std::optional<Uuid>& id) {
-    return id ? std::optional<std::string>(id->text()) : std::nullopt;
-}
-
 // Under the limiter's key, which never rotates; never in clear.
 std::string address_key(const Secrets& secrets, const std::string& client_address) {
     std::string named("login address");

@@ -109,7 +109,7 @@ io::Task<std::optional<ExchangedSession>> open_portal_link(Services& portal, Pri
     const TokenHash hash = portal.secrets.hash(session.token);
     Parameters parameters(link.workspace_id.text(), link.token_id.text(), Uuid::random().text(),
                           hash.secret_id, hex(hash.digest), device);
-    parameters.add(challenge ? std::optional<std::string>(challenge->text()) : std::nullopt);
+    parameters.add(text_of(challenge));
     io::Rows rows = co_await portal.db.query(open_statement, std::move(parameters));
     if (rows.empty()) {
         co_return std::nullopt;  // it ended in between, or is a session's

@@ -21,4 +21,9 @@ struct Uuid {
     auto operator<=>(const Uuid&) const = default;
 };
 
+// As a statement's parameter: NULL for none.
+inline std::optional<std::string> text_of(const std::optional<Uuid>& id) {
+    return id ? std::optional<std::string>(id->text()) : std::nullopt;
+}
+
 }  // namespace portal
