@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "io/sleep.h"
+#include "portal/event.h"
 
 namespace portal::helper {
 namespace {
@@ -86,6 +87,9 @@ void EventReader::take(const PublishedEvent& event) {
         server_.gap(event.workspace);
     }
     newest = event.number;
+    if (event.audiences == workspace_audience) {
+        server_.bump(event.workspace);   // whoever reads again for it sees it, should its NOTIFY be behind
+    }
     if (!event.audiences.empty()) {
         server_.event(event.workspace, event.number, event.audiences, event.text);
     }

@@ -47,6 +47,13 @@ await step('offline is said, and what was missed is there afterwards', async () 
     await becomes(() => second.getByText('You are offline.').count(), 0, 'it no longer says so');
 });
 
+await step('a list that could not be read again is read once more', async () => {
+    await second.route('**/file-sharing/sessions?*', (route) => route.fulfill({ status: 503, headers: { 'Retry-After': '1' }, body: '{}' }),
+        { times: 1 });
+    await ask('file', 'Late news');
+    await row(second, 'Late news').waitFor();
+});
+
 await step('where streams are refused the lists are read again by and by', async () => {
     const refused = await newContext({ expected: [503, 403] });
     await refused.route('**/customers/stream', (route) => route.fulfill({ status: 503, body: '{}' }));

@@ -200,6 +200,15 @@ subtest 'a portal token' => sub {
     my $event = $stream->next_event;
     is($event->{event}, 'client_portal.config_updated', 'the portal changes for everyone');
     is(decode_json($event->{data})->{data}{portal_name}, 'Another', 'into this');
+
+    # its notification may come after the event: here it never does
+    my $seen = sub { PortalTest::json_of($t->get('/api/v1/client-portal/me', token => $portal->{token}))->{data}{config}{portal_name} };
+    is($seen->(), 'Another', 'and is kept in memory');
+    $db->do('ALTER TABLE portal.client_portal_configs DISABLE TRIGGER changed');
+    $db->do(q{UPDATE portal.client_portal_configs SET portal_name = 'A third' WHERE workspace_id = ?}, undef, $ws->{id});
+    $stream->next_event;
+    is($seen->(), 'A third', 'whoever has heard of a change sees it');
+    $db->do('ALTER TABLE portal.client_portal_configs ENABLE TRIGGER changed');
     $stream->close;
 };
 

@@ -20,6 +20,11 @@ export class Failure extends Error {
         super(`API answered ${status}`);
     }
 
+    // The same request may well be answered a little later.
+    get passing(): boolean {
+        return this.status === 0 || this.status === 429 || this.status >= 500;
+    }
+
     // What a person is told.
     get words(): string {
         switch (this.status) {

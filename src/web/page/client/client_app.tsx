@@ -10,7 +10,6 @@ import { Failed, Loading } from '../parts/states';
 import { shell, stay } from '../shell';
 import { CodeStep } from '../sign_in/code_step';
 import { t } from '../words';
-import { brand } from './branding';
 import { getMe, leave, nameOf, openToken, type Me, type Opened, type SentCode } from './client_api';
 import { ClientPortal } from './client_portal';
 
@@ -154,15 +153,10 @@ export function ClientApp({ token }: { token: string }) {
         telling.current = live;
         return () => live.close();
     }, [inside?.workspace.slug, inside?.addressee.id]);
-    useEffect(() => {
-        if (inside) {
-            brand(inside.config);
-        }
-    }, [inside]);
 
     switch (state.step) {
         case 'in':
-            return <ClientPortal me={state.me} onMe={(me) => set({ step: 'in', me })} onSignOut={signOut} />;
+            return <ClientPortal me={state.me} onSignOut={signOut} />;
         case 'code': {
             const { sent } = state;
             return (

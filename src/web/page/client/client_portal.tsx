@@ -2,7 +2,6 @@
 import { useEffect, useState } from 'preact/hooks';
 
 import type { Failure } from '../api';
-import { onEvent, onRefresh } from '../live/live';
 import { Button } from '../parts/button';
 import { Frame, type Tab } from '../parts/frame';
 import { Heading } from '../parts/heading';
@@ -10,8 +9,10 @@ import { Icon } from '../parts/icon';
 import { Notice } from '../parts/notice';
 import { Empty } from '../parts/states';
 import { useRoute } from '../route';
+import { useData } from '../use_data';
 import { t } from '../words';
 import { Activities } from './activities';
+import { brand } from './branding';
 import { getMe, nameOf, type Me } from './client_api';
 import { Items } from './items';
 import { LinkedFiles } from './linked_files';
@@ -19,24 +20,16 @@ import { moduleIcon, moduleName } from './modules';
 
 interface Props {
     me: Me;
-    onMe(me: Me): void;
     onSignOut(): Promise<void>;
 }
 
-export function ClientPortal({ me, onMe, onSignOut }: Props) {
+export function ClientPortal({ me, onSignOut }: Props) {
     const { path: [wanted = ''] } = useRoute();
     const [failure, setFailure] = useState<Failure>();
-    const { config, workspace } = me;
-
     // the tenant may change its portal while it is looked at
-    useEffect(() => {
-        const read = () => void getMe().then(onMe, () => undefined);
-        const ends = [
-            onEvent((event) => { if (event.type === 'client_portal.config_updated') { read(); } }),
-            onRefresh(read),
-        ];
-        return () => ends.forEach((end) => end());
-    }, []);
+    const { value: now = me } = useData('me', () => getMe(), ({ type }) => type === 'client_portal.config_updated');
+    const { config, workspace } = now;
+    useEffect(() => brand(config), [config]);
 
     const tabs: Tab[] = config.enabled_modules.map((module) => (
         { path: module, label: moduleName(module), icon: moduleIcon(module) }));
