@@ -257,10 +257,10 @@ Zone::Outcome Zone::admit(Admission* admissions, std::size_t count, bool with_re
         admission.give_back = entry.lease_left;
         admission.lease_at = entry.lease_at;
         if (admission.quota > exact_quota && entry.asking_until <= now) {
-            // used up in time: twice as much; half of it left over: half as much; a sixteenth of the room at most
+            // used up in time: twice as much; three quarters left over: half as much; a sixteenth of the room at most
             if (entry.lease_left == 0 && now < entry.lease_until) {
                 entry.lease_size = std::uint16_t(std::min<int>(entry.lease_size * 2, largest_lease));
-            } else if (entry.lease_left * 2 > entry.lease_size) {
+            } else if (entry.lease_left * 4 >= entry.lease_size * 3) {
                 entry.lease_size = std::uint16_t(std::max(entry.lease_size / 2, 1));
             } else if (entry.lease_until == 0) {
                 entry.lease_size = 2;
