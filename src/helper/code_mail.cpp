@@ -1,8 +1,6 @@
 #include "helper/code_mail.h"
 
-#include <ctime>
-
-#include "helper/invitation_mail.h"
+#include "helper/outbox_mail.h"
 #include "portal/login_code.h"
 
 namespace portal::helper {
@@ -91,14 +89,9 @@ io::Task<Composed> CodeMail::compose(const std::string& kind, Uuid outbox_id) {
 }
 
 Composed CodeMail::render(const io::Row& row) {
-    if (!row.null("dead")) {
-        return Unsendable{true, row.string("dead")};
+    if (std::optional<Unsendable> reason = unsendable(row)) {
+        return *reason;
     }
-    if (!valid_address(row.text("email"))) {
-        return Unsendable{true,
-                          "the email address cannot be used: it needs SMTPUTF8 or is malformed"};
-    }
-    const std::string host = host_of(base_url_);
     const std::string workspace_name = one_line(row.text("workspace_name"));
     const std::int64_t minutes = row.integer("minutes");
 
@@ -108,24 +101,15 @@ Composed CodeMail::render(const io::Row& row) {
     values.set("minutes", std::to_string(minutes) + (minutes == 1 ? " minute" : " minutes"));
     values.set("has_workspace", !workspace_name.empty());
     values.set("workspace_name", workspace_name);
-    values.set("host", host);
-    Templates::Rendered rendered = templates_.render(values);
+    values.set("host", host_of(base_url_));
 
-    Message message;
+    Message message = outbox_message(row, templates_.render(values), base_url_);
     message.from = sender_;
     if (!workspace_name.empty()) {
         message.from.name =
             row.null("mail_from_name") ? workspace_name : row.string("mail_from_name");
     }
-    message.to = {row.string("name"), row.string("email")};
-    if (valid_address(row.text("mail_reply_to"))) {
-        message.reply_to = row.string("mail_reply_to");
-    }
-    message.subject = std::move(rendered.subject);
-    message.text = std::move(rendered.text);
-    message.html = std::move(rendered.html);
-    message.message_id = row.string("message_id") + "@" + host;
-    message.date = std::time(nullptr);
+    message.to.name = row.string("name");
     return message;
 }
 

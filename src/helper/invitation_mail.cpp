@@ -3,7 +3,8 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <ctime>
+
+#include "helper/outbox_mail.h"
 
 namespace portal::helper {
 
@@ -61,16 +62,6 @@ std::string colour(const io::Row& row, const char* column, const char* otherwise
 
 }  // namespace
 
-std::string host_of(std::string_view url) {
-    std::size_t scheme = url.find("://");
-    std::string_view rest = scheme == std::string_view::npos ? url : url.substr(scheme + 3);
-    rest = rest.substr(0, rest.find('/'));
-    if (rest.starts_with('[')) {
-        return std::string(rest.substr(0, rest.find(']') + 1));
-    }
-    return std::string(rest.substr(0, rest.find(':')));
-}
-
 // White where that has WCAG's contrast of 3:1 for large text.
 std::string text_colour_on(std::string_view background) {
     double luminance = 0;
@@ -102,11 +93,8 @@ io::Task<Composed> InvitationMail::compose(Uuid outbox_id, Uuid workspace_id) {
 }
 
 Composed InvitationMail::render(const io::Row& row) {
-    if (!row.null("dead")) {
-        return Unsendable{true, row.string("dead")};
-    }
-    if (!valid_address(row.text("email"))) {
-        return Unsendable{true, "the email address cannot be used: it needs SMTPUTF8 or is malformed"};
+    if (std::optional<Unsendable> reason = unsendable(row)) {
+        return *reason;
     }
     std::optional<std::string> token = secrets_.decrypt(row.text("token_ciphertext"), row.text("token_id"));
     if (!token) {
@@ -135,19 +123,10 @@ Composed InvitationMail::render(const io::Row& row) {
     values.set("secondary_color", secondary);
     values.set("has_logo", logo.starts_with("https://"));
     values.set("logo", logo);
-    Templates::Rendered rendered = templates_.render(values);
 
-    Message message;
+    Message message = outbox_message(row, templates_.render(values), base_url_);
     message.from = {row.null("mail_from_name") ? portal_name : row.string("mail_from_name"), sender_.address};
-    message.to = {row.string("name"), row.string("email")};
-    if (valid_address(row.text("mail_reply_to"))) {
-        message.reply_to = row.string("mail_reply_to");
-    }
-    message.subject = std::move(rendered.subject);
-    message.text = std::move(rendered.text);
-    message.html = std::move(rendered.html);
-    message.message_id = row.string("message_id") + "@" + host_of(base_url_);
-    message.date = std::time(nullptr);
+    message.to.name = row.string("name");
     return message;
 }
 

@@ -32,8 +32,6 @@ class InvitationMail {
     Mailbox sender_;
 };
 
-// "portal.example.com" of "https://portal.example.com:8443/x": the host part of Message-IDs, and our name in EHLO.
-std::string host_of(std::string_view url);
 // "#FFFFFF" or "#000000": what can be read on `background` (#RRGGBB).
 std::string text_colour_on(std::string_view background);
 

@@ -1,8 +1,6 @@
 #include "helper/member_mail.h"
 
-#include <ctime>
-
-#include "helper/invitation_mail.h"
+#include "helper/outbox_mail.h"
 #include "http/request.h"
 
 namespace portal::helper {
@@ -58,12 +56,8 @@ io::Task<Composed> MemberMail::compose(Uuid outbox_id, Uuid workspace_id) {
 }
 
 Composed MemberMail::render(const io::Row& row) {
-    if (!row.null("dead")) {
-        return Unsendable{true, row.string("dead")};
-    }
-    if (!valid_address(row.text("email"))) {
-        return Unsendable{true,
-                          "the email address cannot be used: it needs SMTPUTF8 or is malformed"};
+    if (std::optional<Unsendable> reason = unsendable(row)) {
+        return *reason;
     }
     const std::string workspace = one_line(row.text("workspace_name"));
     const std::string name = one_line(row.text("name"));
@@ -78,20 +72,11 @@ Composed MemberMail::render(const io::Row& row) {
     values.set("email", row.string("email"));
     values.set("link", base_url_ + "/" + row.string("slug") +
                            "/portal?email=" + http::percent_encode(row.text("email")));
-    Templates::Rendered rendered = templates_.render(values);
 
-    Message message;
+    Message message = outbox_message(row, templates_.render(values), base_url_);
     message.from = {row.null("mail_from_name") ? workspace : row.string("mail_from_name"),
                     sender_.address};
-    message.to = {name, row.string("email")};
-    if (valid_address(row.text("mail_reply_to"))) {
-        message.reply_to = row.string("mail_reply_to");
-    }
-    message.subject = std::move(rendered.subject);
-    message.text = std::move(rendered.text);
-    message.html = std::move(rendered.html);
-    message.message_id = row.string("message_id") + "@" + host_of(base_url_);
-    message.date = std::time(nullptr);
+    message.to.name = name;
     return message;
 }
 

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <stdexcept>
 
+#include "helper/outbox_mail.h"
 #include "io/sleep.h"
 
 namespace portal::helper {

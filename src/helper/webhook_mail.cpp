@@ -1,8 +1,6 @@
 #include "helper/webhook_mail.h"
 
-#include <ctime>
-
-#include "helper/invitation_mail.h"
+#include "helper/outbox_mail.h"
 
 namespace portal::helper {
 
@@ -14,7 +12,8 @@ namespace {
 constexpr io::Statement find{"helper_webhook_disabled", R"(
     SELECT outbox.message_id,
            workspace.name AS workspace_name,
-           workspace.mail_reply_to,
+           workspace.mail_reply_to AS email,
+           NULL AS mail_reply_to,
            endpoint.id AS endpoint_id,
            endpoint.url,
            portal.time_text(endpoint.failing_since) AS failing_since,
@@ -60,12 +59,8 @@ io::Task<Composed> WebhookMail::compose(Uuid outbox_id, Uuid workspace_id) {
 }
 
 Composed WebhookMail::render(const io::Row& row) {
-    if (!row.null("dead")) {
-        return Unsendable{true, row.string("dead")};
-    }
-    if (!valid_address(row.text("mail_reply_to"))) {
-        return Unsendable{true,
-                          "the email address cannot be used: it needs SMTPUTF8 or is malformed"};
+    if (std::optional<Unsendable> reason = unsendable(row)) {
+        return *reason;
     }
     const std::string workspace = one_line(row.text("workspace_name"));
     mustache::data values;
@@ -74,16 +69,10 @@ Composed WebhookMail::render(const io::Row& row) {
     values.set("endpoint_id", row.string("endpoint_id"));
     values.set("failing_since", row.string("failing_since"));
     values.set("last", row.string("last"));
-    Templates::Rendered rendered = templates_.render(values);
 
-    Message message;
+    Message message = outbox_message(row, templates_.render(values), base_url_);
     message.from = sender_;
-    message.to = {workspace, row.string("mail_reply_to")};
-    message.subject = std::move(rendered.subject);
-    message.text = std::move(rendered.text);
-    message.html = std::move(rendered.html);
-    message.message_id = row.string("message_id") + "@" + host_of(base_url_);
-    message.date = std::time(nullptr);
+    message.to.name = workspace;
     return message;
 }
 

@@ -8,6 +8,7 @@
 #include "helper/invitation_mail.h"
 #include "helper/message.h"
 #include "helper/outbox.h"
+#include "helper/outbox_mail.h"
 #include "helper/templates.h"
 
 namespace portal::helper {
