@@ -6,6 +6,7 @@
 #include "context.h"
 #include "cookie.h"
 #include "exchange.h"
+#include "request.h"
 #include "worker.h"
 
 

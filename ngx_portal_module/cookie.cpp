@@ -1,7 +1,7 @@
 #include "cookie.h"
 
-#include "exchange.h"
 #include "portal/portal_cookie.h"
+#include "request.h"
 #include "worker.h"
 
 

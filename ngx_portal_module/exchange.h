@@ -11,17 +11,3 @@
 /* content handlers of portal_api's routes and of portal_page's */
 ngx_int_t ngx_portal_api_handler(ngx_http_request_t *r) noexcept;
 ngx_int_t ngx_portal_page_handler(ngx_http_request_t *r) noexcept;
-
-/* the request's path without the path of portal_base_url */
-std::string_view ngx_portal_path(ngx_http_request_t *r) noexcept;
-
-/* X-Request-ID of a request, made at its first use: 32 hex digits */
-ngx_int_t ngx_portal_request_id(ngx_http_request_t *r, ngx_str_t *id) noexcept;
-
-/* a response header; name and value must live as long as the request */
-ngx_int_t ngx_portal_add_header(ngx_http_request_t *r, ngx_str_t name,
-    ngx_str_t value) noexcept;
-
-/* a request header's first value by lower-case name; NULL: not sent */
-const ngx_str_t *ngx_portal_find_header(ngx_http_request_t *r,
-    std::string_view lower_case_name) noexcept;

@@ -6,6 +6,7 @@
 #include "context.h"
 #include "exchange.h"
 #include "redact.h"
+#include "request.h"
 #include "settings.h"
 #include "variables.h"
 #include "worker.h"

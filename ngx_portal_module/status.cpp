@@ -3,8 +3,8 @@
 #include <new>
 #include <string>
 
-#include "exchange.h"
 #include "http/json.h"
+#include "request.h"
 #include "worker.h"
 
 

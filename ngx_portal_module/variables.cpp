@@ -3,9 +3,9 @@
 #include "assertion.h"
 #include "context.h"
 #include "cookie.h"
-#include "exchange.h"
 #include "http/site_path.h"
 #include "portal/assertion.h"
+#include "request.h"
 
 
 using text_pt = std::string (*)(const portal::Principal &principal);
