@@ -403,9 +403,8 @@ guard_t::key_of(const ngx_portal_limit_t &limit) const
 
     /* nobody's, or of a principal without that id: its address */
 
-    return limiter.text_key(limit.policy,
-                            portal::limiter_address(
-                                ngx_portal_view(r_->connection->addr_text)));
+    return limiter.client_key(limit.policy,
+                              ngx_portal_view(r_->connection->addr_text));
 }
 
 

@@ -65,7 +65,7 @@ Limit limit_of(const Call& call, const Route& route) {
     const Policy& policy = policy_of(route.limit);
     const Limiter& limiter = call.portal.limiter;
     if (route.kinds == anyone) {
-        return {&policy, limiter.text_key(policy, limiter_address(call.request.client_address))};
+        return {&policy, limiter.client_key(policy, call.request.client_address)};
     }
     return {&policy, limiter.row_key(policy, call.caller.token_id)};
 }

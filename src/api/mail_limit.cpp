@@ -32,8 +32,7 @@ void tell_limit(Call& call, const Verdict& verdict) {
 }
 
 Limit of_client(const Call& call, const Policy& policy) {
-    const std::string address = limiter_address(call.request.client_address);
-    return {&policy, call.portal.limiter.text_key(policy, address)};
+    return {&policy, call.portal.limiter.client_key(policy, call.request.client_address)};
 }
 
 Limit of_address(const Call& call, const Policy& policy, const Uuid& workspace,

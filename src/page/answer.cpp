@@ -17,8 +17,8 @@ constexpr std::int64_t grid = 10;   // ms
 // Where the page's GETs are counted: by the client's address, like all that anybody may ask.
 io::Task<void> charge(api::Call& call) {
     Limiter& limiter = call.portal.limiter;
-    const std::string address = limiter_address(call.request.client_address);
-    std::vector<Limit> limits{{&limits::restricted, limiter.text_key(limits::restricted, address)}};
+    const LimitKey client = limiter.client_key(limits::restricted, call.request.client_address);
+    std::vector<Limit> limits{{&limits::restricted, client}};
     Verdict verdict = co_await limiter.admit(std::move(limits));
     verdict.add_headers(call.extra_headers);
     if (!verdict.allowed) {

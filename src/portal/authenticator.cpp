@@ -178,8 +178,7 @@ io::Task<Authentication> Authenticator::authenticate(std::string_view token, std
         co_return refused;
     }
     if (lookup.found == Zone::Found::nothing) {
-        const std::string address = limiter_address(client_address);
-        const Limit limit{&limits::bad_token, limiter_.text_key(limits::bad_token, address)};
+        const Limit limit{&limits::bad_token, limiter_.client_key(limits::bad_token, client_address)};
         if (limiter_.exhausted(limit)) {
             auto refused = co_await refuse(client_address);
             if (refused.state == Authentication::State::limited) {
@@ -225,8 +224,7 @@ io::Task<Authentication> Authenticator::authenticate(std::string_view token, std
 
 io::Task<Authentication> Authenticator::refuse(std::string_view client_address) {
     Authentication refused;
-    const std::string address = limiter_address(client_address);
-    std::vector<Limit> limits{{&limits::bad_token, limiter_.text_key(limits::bad_token, address)}};
+    std::vector<Limit> limits{{&limits::bad_token, limiter_.client_key(limits::bad_token, client_address)}};
     refused.verdict = co_await limiter_.admit(std::move(limits));
     refused.state = refused.verdict.allowed ? Authentication::State::invalid : Authentication::State::limited;
     co_return refused;

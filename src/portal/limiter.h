@@ -79,6 +79,10 @@ class Limiter {
     // The key of a row's (token's, session's) counter, and of an address or e-mail (never stored in clear).
     virtual LimitKey row_key(const Policy& policy, const Uuid& row) const = 0;
     virtual LimitKey text_key(const Policy& policy, std::string_view text) const = 0;
+    // Of whoever asks from an address.
+    LimitKey client_key(const Policy& policy, std::string_view client_address) const {
+        return text_key(policy, limiter_address(client_address));
+    }
 };
 
 }  // namespace portal
