@@ -193,6 +193,8 @@ http {
 }
 CONF
     for (1 .. 2) { $conf =~ s/%%([A-Z0-9]+)%%/$value{$1} \/\/ croak "no %%$1%%"/ge }
+    # what sanitizer_environment() gives nginx is to reach a new binary, too
+    $conf = "env LD_PRELOAD; env ASAN_OPTIONS; env UBSAN_OPTIONS; env LSAN_OPTIONS;\n$conf" if $ASAN;
     return $conf;
 }
 
@@ -255,13 +257,14 @@ sub sanitizer_environment {
     my ($self, $name) = @_;
     $ENV{LC_ALL} = 'C.UTF-8';
     delete @ENV{qw(PORTAL_CONFIG PERL5LIB)};
-    return unless $ASAN && $name =~ /nginx|node|helper|ctl/;
+    return unless $ASAN && $name =~ /^(?:nginx|node2|helper|ctl)/;
     $ENV{ASAN_OPTIONS}  = "detect_odr_violation=0:log_path=$self->{dir}/sanitizer.$name";
     $ENV{UBSAN_OPTIONS} = "print_stacktrace=1:log_path=$self->{dir}/sanitizer.$name";
     $ENV{LSAN_OPTIONS}  = "suppressions=$ROOT/t/lib/lsan.supp:print_suppressions=0";
-    # Debian's nginx is not instrumented: it gets the run-time libraries of the module ahead of everything
+    # Debian's nginx is not instrumented: it gets the run-time libraries of the module ahead of everything; so does the
+    # one that portalctl asks for its configuration
     chomp($ENV{LD_PRELOAD} = join ':', map { `gcc -print-file-name=$_` =~ s/\n//r }
-        qw(libasan.so libubsan.so libstdc++.so.6)) if $name =~ /nginx|node/;
+        qw(libasan.so libubsan.so libstdc++.so.6)) if $name =~ /^(?:nginx|node2|ctl)/;
 }
 
 sub await {

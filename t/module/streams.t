@@ -272,7 +272,8 @@ subtest 'memory of 20,000 events' => sub {
     $round->();
     my $before = $memory->();
     $round->() for 1 .. 3;
-    cmp_ok($memory->() - $before, '<', 2048, 'grows by less than 2 MB');
+    my $most = PortalTest::asan() ? 64 : 2;    # a sanitizer holds back what is freed
+    cmp_ok($memory->() - $before, '<', $most * 1024, "grows by less than $most MB");
     is($last, $t->value('SELECT max(number) FROM portal.events WHERE workspace_id = ?', $ws->{id}), 'the last one arrived');
 };
 
