@@ -277,7 +277,7 @@ subtest 'a line that does not read' => sub {
     my @got = frames($deaf, 1);
     ok((grep { $_->{type} eq GAP && $_->{workspace} =~ /^0{8}/ } @got), 'it is told a gap');
     cmp_ok(scalar(grep { $_->{type} eq EVENT } @got), '<', 800, 'instead of what did not fit');
-    cmp_ok($memory->() - $before, '<', 40000, 'memory stays flat');
+    cmp_ok($memory->() - $before, '<', PortalTest::asan() ? 300_000 : 40_000, 'memory stays flat');    # a sanitizer holds 256 MB back
     told($ws, 'later', $everyone);
     my ($end, $later) = time + 5;    # whatever of the flood is still on its way comes before it
     while (!$later && (my $f = frame($deaf, $end - time))) { $later = $f->{type} eq EVENT && $f->{text} =~ /^event: later$/m }
