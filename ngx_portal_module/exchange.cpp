@@ -401,6 +401,7 @@ exchange_t::send_headers(const portal::http::Response &response) noexcept
     };
 
     bool              caching = false;   /* the route says it itself */
+    ngx_str_t         value;
     ngx_list_part_t  *last;
 
     r_->headers_out.status = response.status;
@@ -435,8 +436,16 @@ exchange_t::send_headers(const portal::http::Response &response) noexcept
     }
 
     for (auto &each : response.headers) {
-        if (ngx_portal_add_header(r_, ngx_portal_str(each.name),
-                                  ngx_portal_str(each.value))
+        value = ngx_portal_str(each.value);
+
+        /* the access log is written when this exchange is gone */
+
+        value.data = ngx_pstrdup(r_->pool, &value);
+        if (value.data == nullptr) {
+            return NGX_ERROR;
+        }
+
+        if (ngx_portal_add_header(r_, ngx_portal_str(each.name), value)
             != NGX_OK)
         {
             return NGX_ERROR;

@@ -6,7 +6,12 @@ use Time::HiRes qw(sleep time);
 use PortalTest;
 use PortalStream;
 
-my $t = PortalTest->new(workers => 2, http => 'portal_stream_heartbeat 1s; portal_stream_limit session=3;');
+my $t = PortalTest->new(workers => 2, http => <<'CONF');
+log_format sent '"$sent_http_x_request_id $sent_http_x_ratelimit_limit $sent_http_x_ratelimit_reset"';
+access_log %%DIR%%/sent.log sent;
+portal_stream_heartbeat 1s;
+portal_stream_limit session=3;
+CONF
 my $ws = $t->workspace;
 my $customer = $t->customer($ws);
 my $other = $t->customer($ws);
@@ -221,6 +226,19 @@ subtest 'HTTP/2' => sub {
     my @want = (numbers())[-5 .. -1];
     is_deeply([map { $stream->next_event->{id} } @want], \@want, 'events');
     $stream->close;
+};
+
+subtest 'headers that were sent, in the access log' => sub {
+    my @headers = qw(x-request-id x-ratelimit-limit x-ratelimit-reset);
+    my $logged = sub { my $line = qq("@_"); ok($t->wait_for(sub { index(PortalTest::slurp($t->dir . '/sent.log'), $line) >= 0 }), $line) };
+    my $answer = $t->get('/api/customer-portal/customers/me', token => $token);
+    $logged->(map { $answer->header($_) } @headers);
+    for my $stream (map { open_stream(h2 => $_) } 0, 1) {
+        my @sent = map { $stream->header($_) } @headers;
+        $stream->started;
+        $stream->close;
+        $logged->(@sent);
+    }
 };
 
 subtest 'reload' => sub {
