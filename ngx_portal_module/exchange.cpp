@@ -1,6 +1,5 @@
 #include "exchange.h"
 
-#include <new>
 #include <optional>
 
 #include "api/dispatch.h"
@@ -19,7 +18,7 @@ class exchange_t final : public portal::http::Request,
 {
 
 public:
-    explicit exchange_t(ngx_http_request_t *r);
+    exchange_t(ngx_http_request_t *r, ngx_http_cleanup_t *cleanup);
 
     ngx_int_t start(ngx_portal_loc_conf_t *plcf, bool page);
 
@@ -28,7 +27,7 @@ public:
     std::string cookies() const override;
     portal::io::Task<std::string> read_body(std::size_t limit) override;
 
-    static void cleanup(void *data) noexcept;
+    static void on_request_gone(void *data) noexcept;
 
 private:
     /* suspends a coroutine until the body is there, too large, or gone */
@@ -63,6 +62,7 @@ private:
 
     void wait_for_client() noexcept;
     ngx_int_t finish() noexcept;
+    void end() noexcept;
     void count() noexcept;
     ngx_int_t send(const portal::http::Response &response) noexcept;
     ngx_int_t begin_stream() noexcept;
@@ -77,6 +77,7 @@ private:
     enum body_state_e { unread, reading, complete, too_large, aborted };
 
     ngx_http_request_t                        *r_;
+    ngx_http_cleanup_t                        *cleanup_;
     portal::http::Response                     response_;
     std::string                                body_;
     std::size_t                                body_limit_ = 0;
@@ -127,10 +128,13 @@ text_of(const portal::http::Response &response) noexcept
 }
 
 
-exchange_t::exchange_t(ngx_http_request_t *r)
-    : r_(r), call_{*this, ngx_portal_this_worker->services}
+exchange_t::exchange_t(ngx_http_request_t *r, ngx_http_cleanup_t *cleanup)
+    : r_(r), cleanup_(cleanup), call_{*this, ngx_portal_this_worker->services}
 {
     ngx_str_t  id;
+
+    cleanup->handler = on_request_gone;
+    cleanup->data = this;
 
     method = method_of(r);
     path = ngx_portal_path(r);
@@ -183,6 +187,7 @@ exchange_t::start(ngx_portal_loc_conf_t *plcf, bool page)
 
         if (rc == NGX_DONE) {
             r_->main->count++;   /* the stream's */
+            end();
         }
 
         return rc;
@@ -241,13 +246,26 @@ exchange_t::run() noexcept
     rc = finish();
 
     if (rc == NGX_DONE) {
-        return;   /* the reference is the stream's now */
+        end();   /* the reference is the stream's now */
+        return;
     }
 
     /* this object may be gone after the next line */
 
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
+}
+
+
+/* before its request does */
+
+void
+exchange_t::end() noexcept
+{
+    ngx_portal_get_context(r_)->exchange = nullptr;
+    cleanup_->data = nullptr;
+
+    delete this;
 }
 
 
@@ -701,11 +719,9 @@ exchange_t::on_body_readable(ngx_http_request_t *r) noexcept
 
 
 void
-exchange_t::cleanup(void *data) noexcept
+exchange_t::on_request_gone(void *data) noexcept
 {
-    auto  *exchange = static_cast<exchange_t *>(data);
-
-    exchange->~exchange_t();
+    delete static_cast<exchange_t *>(data);
 }
 
 
@@ -715,7 +731,6 @@ exchange_t::cleanup(void *data) noexcept
 static ngx_int_t
 ngx_portal_begin(ngx_http_request_t *r, bool page) noexcept try
 {
-    void                   *memory;
     exchange_t             *exchange;
     ngx_http_cleanup_t     *cln;
     ngx_portal_context_t   *ctx;
@@ -733,20 +748,12 @@ ngx_portal_begin(ngx_http_request_t *r, bool page) noexcept try
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    memory = ngx_palloc(r->pool, sizeof(exchange_t));
-    if (memory == nullptr) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
     cln = ngx_http_cleanup_add(r, 0);
     if (cln == nullptr) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    exchange = new (memory) exchange_t(r);
-
-    cln->handler = exchange_t::cleanup;
-    cln->data = exchange;
+    exchange = new exchange_t(r, cln);
     ctx->exchange = exchange;
 
     return exchange->start(plcf, page);
