@@ -112,6 +112,7 @@ subtest '4. nginx' => sub {
 subtest '5. the helper' => sub {
     $t->spawn('inside', [], $debian->in_network, '/usr/bin/python3', "$root/t/lib/smtp_catcher.py", '--port', 25,
         '--maildir', $t->dir . '/mail/box', '--mode-file', $t->dir . '/mail/mode');
+    works('a mail server', 'for i in {1..100}; do ! exec 3<>/dev/tcp/127.0.0.1/25 || exit 0; sleep 0.1; done 2>/dev/null; exit 1');
     my $told = works('runs, and all is well', block($step{5}, 'sh'));
     unlike($told, qr/^FAIL/m, 'nothing failed') or diag $told;
 };
