@@ -16,9 +16,9 @@ namespace {
 /* what the access phase answers; NGX_OK lets the request pass */
 
 struct decision_t {
-    ngx_int_t                          status = NGX_OK;
-    const char                        *challenge = nullptr;
-    std::vector<portal::http::Header>  headers;
+    ngx_int_t                status = NGX_OK;
+    const char              *challenge = nullptr;
+    portal::http::RateLimit  limit;
 };
 
 
@@ -127,8 +127,7 @@ guard_t::run() noexcept
 ngx_int_t
 guard_t::outcome() noexcept try
 {
-    u_char            *p;
-    ngx_str_t          id, value;
+    ngx_str_t          id;
     ngx_table_elt_t   *h;
 
     waiting = false;
@@ -137,22 +136,8 @@ guard_t::outcome() noexcept try
 
     count(decision.status);
 
-    for (auto &header : decision.headers) {
-
-        p = static_cast<u_char *>(ngx_pnalloc(r_->pool, header.value.size()));
-        if (p == nullptr) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        ngx_memcpy(p, header.value.data(), header.value.size());
-        value.data = p;
-        value.len = header.value.size();
-
-        if (ngx_portal_add_header(r_, ngx_portal_str(header.name), value)
-            != NGX_OK)
-        {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
+    if (ngx_portal_add_limit(r_, decision.limit) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     if (decision.challenge != nullptr) {
@@ -283,20 +268,20 @@ guard_t::judge(ngx_portal_loc_conf_t *plcf, const ngx_str_t &slug,
     if (unavailable) {
         ctx_->auth_status = NGX_HTTP_SERVICE_UNAVAILABLE;
         decision.status = NGX_HTTP_SERVICE_UNAVAILABLE;
-        decision.headers.push_back({ "Retry-After", "1" });
+        decision.limit.retry_after = 1;
         return;
     }
 
     if (found_.state == portal::Authentication::State::limited) {
         ctx_->auth_status = NGX_HTTP_TOO_MANY_REQUESTS;
-        found_.verdict.add_headers(decision.headers);
+        decision.limit = found_.verdict.limit;
         decision.status = NGX_HTTP_TOO_MANY_REQUESTS;
         return;
     }
 
     if (found_.state == portal::Authentication::State::invalid) {
         ctx_->auth_status = NGX_HTTP_UNAUTHORIZED;
-        found_.verdict.add_headers(decision.headers);
+        decision.limit = found_.verdict.limit;
         decision.status = NGX_HTTP_UNAUTHORIZED;
         decision.challenge = challenge_invalid;
         return;
@@ -416,7 +401,7 @@ guard_t::charge(ngx_array_t *array, decision_t &decision)
 
     ngx_portal_this_worker->look_at_address(r_->connection);
 
-    std::vector<portal::Limit>  limits, tried;
+    portal::Limits  limits, tried;
 
     for (ngx_uint_t i = 0; i < array->nelts; i++) {
         auto  &list = limit[i].dry_run ? tried : limits;
@@ -427,7 +412,7 @@ guard_t::charge(ngx_array_t *array, decision_t &decision)
     if (!limits.empty()) {
         portal::Verdict  verdict = co_await limiter.admit(std::move(limits));
 
-        verdict.add_headers(decision.headers);
+        decision.limit = verdict.limit;
 
         if (!verdict.allowed) {
             ctx_->limit_status = 2;

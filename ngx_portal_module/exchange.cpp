@@ -29,6 +29,18 @@ public:
 
     static void on_request_gone(void *data) noexcept;
 
+    /* many begin and end together, which malloc() is slow at */
+
+    static void *operator new(std::size_t size)
+    {
+        return portal::io::frame_allocate(size);
+    }
+
+    static void operator delete(void *exchange, std::size_t size) noexcept
+    {
+        portal::io::frame_free(exchange, size);
+    }
+
 private:
     /* suspends a coroutine until the body is there, too large, or gone */
     struct body_t {
@@ -419,7 +431,6 @@ exchange_t::send_headers(const portal::http::Response &response) noexcept
     };
 
     bool              caching = false;   /* the route says it itself */
-    ngx_str_t         value;
     ngx_list_part_t  *last;
 
     r_->headers_out.status = response.status;
@@ -453,19 +464,15 @@ exchange_t::send_headers(const portal::http::Response &response) noexcept
         }
     }
 
+    if (ngx_portal_add_limit(r_, response.limit) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     for (auto &each : response.headers) {
-        value = ngx_portal_str(each.value);
 
         /* the access log is written when this exchange is gone */
 
-        value.data = ngx_pstrdup(r_->pool, &value);
-        if (value.data == nullptr) {
-            return NGX_ERROR;
-        }
-
-        if (ngx_portal_add_header(r_, ngx_portal_str(each.name), value)
-            != NGX_OK)
-        {
+        if (ngx_portal_copy_header(r_, each.name, each.value) != NGX_OK) {
             return NGX_ERROR;
         }
 

@@ -46,6 +46,37 @@ ngx_portal_add_header(ngx_http_request_t *r, ngx_str_t name, ngx_str_t value)
 }
 
 
+ngx_int_t
+ngx_portal_copy_header(ngx_http_request_t *r, std::string_view name,
+    std::string_view value) noexcept
+{
+    ngx_str_t  copy = ngx_portal_str(value);
+
+    copy.data = ngx_pstrdup(r->pool, &copy);
+    if (copy.data == nullptr) {
+        return NGX_ERROR;
+    }
+
+    return ngx_portal_add_header(r, ngx_portal_str(name), copy);
+}
+
+
+ngx_int_t
+ngx_portal_add_limit(ngx_http_request_t *r,
+    const portal::http::RateLimit &limit) noexcept
+{
+    ngx_int_t  rc = NGX_OK;
+
+    limit.each([&](std::string_view name, std::string_view value) {
+        if (rc == NGX_OK) {
+            rc = ngx_portal_copy_header(r, name, value);
+        }
+    });
+
+    return rc;
+}
+
+
 const ngx_str_t *
 ngx_portal_find_header(ngx_http_request_t *r, std::string_view name) noexcept
 {

@@ -102,8 +102,8 @@ io::Task<Response> invite(Call& call, Addressee addressee, std::string path) {
             }
         }
         InvitationPlan plan = co_await plan_invitation(call.portal, call.caller, addressee);
-        std::vector<Limit> wanted{mail_to(call, plan.email)};
-        std::vector<Limit> charged = co_await charge_besides(call, std::move(wanted));
+        Limits wanted{mail_to(call, plan.email)};
+        Limits charged = co_await charge_besides(call, std::move(wanted));
         std::optional<Invitation> invitation = co_await send_invitation(
             call.portal, call.caller, addressee, message, prefers_async(call.request), key);
         if (invitation) {

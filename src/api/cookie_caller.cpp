@@ -37,7 +37,7 @@ io::Task<void> authenticate_by_cookie(Call& call, Authenticator& authenticator) 
         found = co_await authenticator.authenticate(cookie->token, call.request.client_address);
     }
     if (found.state == Authentication::State::limited) {
-        found.verdict.add_headers(call.extra_headers);
+        call.limit = found.verdict.limit;
         throw http::too_many_requests();
     }
     // another's session under this name, and a credential of another workspace than the location's,

@@ -10,7 +10,7 @@ bool may_send_credentials(const Settings& settings, std::string_view origin) {
     return std::find(allowed.begin(), allowed.end(), origin) != allowed.end();
 }
 
-void add_origin(const http::Request& request, const Settings& settings, std::vector<http::Header>& headers) {
+void add_origin(const http::Request& request, const Settings& settings, http::Headers& headers) {
     auto origin = request.header("origin");
     if (may_send_credentials(settings, *origin)) {
         headers.push_back({"Access-Control-Allow-Origin", std::string(*origin)});
@@ -23,7 +23,7 @@ void add_origin(const http::Request& request, const Settings& settings, std::vec
 
 }  // namespace
 
-void add_cors(const http::Request& request, const Settings& settings, std::vector<http::Header>& headers) {
+void add_cors(const http::Request& request, const Settings& settings, http::Headers& headers) {
     if (!request.header("origin")) {
         return;
     }

@@ -12,7 +12,7 @@
 namespace portal::api {
 
 // Adds what a browser needs to let a foreign page read this answer; nothing when no Origin was sent.
-void add_cors(const http::Request& request, const Settings& settings, std::vector<http::Header>& headers);
+void add_cors(const http::Request& request, const Settings& settings, http::Headers& headers);
 // The answer to a preflight for a path with these methods.
 http::Response preflight(const http::Request& request, const Settings& settings, const std::string& methods);
 

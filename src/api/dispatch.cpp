@@ -16,7 +16,7 @@ io::Task<Principal> authenticate(Call& call, Authenticator& authenticator, std::
     if (found.state == Authentication::State::known) {
         co_return found.principal;
     }
-    found.verdict.add_headers(call.extra_headers);
+    call.limit = found.verdict.limit;
     if (found.state == Authentication::State::limited) {
         throw http::too_many_requests();
     }
@@ -70,8 +70,8 @@ Limit limit_of(const Call& call, const Route& route) {
     return {&policy, limiter.row_key(policy, call.caller.token_id)};
 }
 
-// Over a limit: no exception, since a refusal is to cost as little as it can. Its Retry-After is among the verdict's
-// headers already.
+// Over a limit: no exception, since a refusal is to cost as little as it can. Its Retry-After is told with
+// the limit.
 http::Response refusal(const Verdict& verdict, http::Surface surface, const http::Request& request) {
     return http::render_bare(verdict.unavailable ? 503 : 429, surface, request);
 }
@@ -87,7 +87,7 @@ Answer handle_with_body(Call& call, const Route& route) {
 }
 
 Answer handle_admitted(Call& call, const Route& route, Verdict verdict) {
-    verdict.add_headers(call.extra_headers);
+    call.limit = verdict.limit;
     if (!verdict.allowed) {
         return Answer::ready(refusal(verdict, route.surface, call.request));
     }
@@ -104,7 +104,7 @@ Answer await_admission(Call& call, const Route& route, io::Task<Verdict> admissi
 
 Answer admit(Call& call, const Route& route) {
     require(route, call.caller);
-    std::vector<Limit> limits(1, limit_of(call, route));
+    Limits limits(1, limit_of(call, route));
     io::Task<Verdict> admission = call.portal.limiter.admit(std::move(limits));
     if (!admission.done()) {
         return await_admission(call, route, std::move(admission));
@@ -192,6 +192,7 @@ http::Response finished(Call& call, http::Response response, bool failure) {
     call.extra_headers.insert(call.extra_headers.end(), std::make_move_iterator(response.headers.begin()),
                               std::make_move_iterator(response.headers.end()));
     response.headers = std::move(call.extra_headers);
+    response.limit = call.limit;
     if (call.request.method != http::Method::options || failure) {
         add_cors(call.request, call.portal.settings, response.headers);
     }

@@ -1,34 +1,15 @@
 #include "api/mail_limit.h"
 
-#include <algorithm>
-#include <array>
-#include <cstdlib>
-#include <iterator>
-
 #include "portal/email.h"
 
 namespace portal::api {
 namespace {
 
-constexpr std::array<std::string_view, 6> limit_headers{
-    "X-RateLimit-Limit", "X-RateLimit-Remaining",
-    "X-RateLimit-Reset", "RateLimit-Policy",
-    "RateLimit",         "Retry-After"};
-
 // What the answer tells of limits is the one with the least remaining, and of the one that refused.
 void tell_limit(Call& call, const Verdict& verdict) {
-    std::vector<http::Header> told;
-    verdict.add_headers(told);
-    auto remaining =
-        std::ranges::find(call.extra_headers, "X-RateLimit-Remaining", &http::Header::name);
-    if (verdict.allowed && remaining != call.extra_headers.end() &&
-        std::strtoul(remaining->value.c_str(), nullptr, 10) <= verdict.remaining) {
-        return;
+    if (!verdict.allowed || call.limit.policy.empty() || verdict.limit.remaining < call.limit.remaining) {
+        call.limit = verdict.limit;
     }
-    std::erase_if(call.extra_headers, [](const http::Header& header) {
-        return std::ranges::find(limit_headers, header.name) != limit_headers.end();
-    });
-    std::ranges::move(told, std::back_inserter(call.extra_headers));
 }
 
 Limit of_client(const Call& call, const Policy& policy) {
@@ -52,14 +33,14 @@ Limit member_mail_of(const Call& call) {
     return {&policy, call.portal.limiter.row_key(policy, call.caller.customer_id)};
 }
 
-std::vector<Limit> code_mail_to(const Call& call, const Uuid& workspace, const std::string& email) {
+Limits code_mail_to(const Call& call, const Uuid& workspace, const std::string& email) {
     return {of_client(call, limits::code_send),
             of_address(call, limits::code_mail, workspace, email)};
 }
 
 Limit code_try_of(const Call& call) { return of_client(call, limits::code_try); }
 
-io::Task<std::vector<Limit>> charge_besides(Call& call, std::vector<Limit> limits) {
+io::Task<Limits> charge_besides(Call& call, Limits limits) {
     Limiter& limiter = call.portal.limiter;
     Verdict verdict = co_await limiter.admit(std::move(limits));
     tell_limit(call, verdict);

@@ -46,7 +46,7 @@ io::Task<bool> charge_code_mail(Call& call, const LoginInput& input) {
     Limiter& limiter = call.portal.limiter;
     const Policy& policy = limits::code_mail;
     const std::string workspace = input.workspace_id ? input.workspace_id->text() : "";
-    std::vector<Limit> limits{{&policy, limiter.text_key(policy, workspace + "\n" + input.email)}};
+    Limits limits{{&policy, limiter.text_key(policy, workspace + "\n" + input.email)}};
     Verdict verdict = co_await limiter.admit(std::move(limits));
     if (verdict.unavailable) {
         limiter.give_back(call.admitted);

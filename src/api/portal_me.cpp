@@ -51,7 +51,7 @@ io::Task<Response> mail_code(Call& call, const Principal& link, std::optional<Uu
     if (!email) {
         throw Addressee{link.addressee_is_company, link.addressee_id}.has_no_email();
     }
-    std::vector<Limit> limits = code_mail_to(call, link.workspace_id, *email);
+    Limits limits = code_mail_to(call, link.workspace_id, *email);
     co_await charge_besides(call, std::move(limits));
     LinkChallenge challenge = co_await send_link_code(call.portal, link, again);
     const std::string address = masked_address(*email);
@@ -64,8 +64,8 @@ io::Task<Response> mail_code(Call& call, const Principal& link, std::optional<Uu
 
 // The challenge whose code was entered, which is not spent yet.
 io::Task<Uuid> prove_code(Call& call, const Principal& link, const LinkInput& input) {
-    std::vector<Limit> limits{code_try_of(call)};
-    std::vector<Limit> charged = co_await charge_besides(call, std::move(limits));
+    Limits limits{code_try_of(call)};
+    Limits charged = co_await charge_besides(call, std::move(limits));
     if (!is_login_code(call.portal.secrets, *input.challenge_id, *input.code)) {
         co_await note_wrong_link_code(call.portal, link, *input.challenge_id);
         throw wrong_code();

@@ -37,9 +37,9 @@ io::Task<Response> add_member(Call& call) {
             co_return http::json_response(201, earlier->dump());
         }
         const bool mails = co_await plan_team_member(call.portal.db, call.caller, input.email);
-        std::vector<Limit> charged;
+        Limits charged;
         if (mails) {
-            std::vector<Limit> wanted{mail_to(call, input.email), member_mail_of(call)};
+            Limits wanted{mail_to(call, input.email), member_mail_of(call)};
             charged = co_await charge_besides(call, std::move(wanted));
         }
         std::optional<TeamMember> added;

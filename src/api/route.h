@@ -45,8 +45,9 @@ struct Call {
     Principal caller{};                                // kind none on anonymous routes
     std::array<std::string_view, 2> parameters{};      // the pattern's {..} parts, in order
     std::string body{};                                // read and within the limit; "" when the route takes none
-    std::vector<Limit> admitted{};                     // what this request was charged so far
-    std::vector<http::Header> extra_headers{};         // sent with whatever answer follows, failures too
+    Limits admitted{};                                 // what this request was charged so far
+    http::RateLimit limit{};                           // told by whatever answer follows, failures too
+    http::Headers extra_headers{};                     // likewise sent
     Groups groups = ~0u;                               // that the location serves
     Uuid ticket{};                                     // that opened an event stream, else nil
     const struct Route* route = nullptr;               // once it is found

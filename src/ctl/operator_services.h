@@ -9,8 +9,8 @@ namespace portal::ctl {
 
 class NoLimiter final : public Limiter {
   public:
-    io::Task<Verdict> admit(std::vector<Limit>) override { co_return Verdict{}; }
-    void give_back(const std::vector<Limit>&) noexcept override {}
+    io::Task<Verdict> admit(Limits) override { co_return Verdict{}; }
+    void give_back(const Limits&) noexcept override {}
     bool exhausted(const Limit&) const noexcept override { return false; }
     LimitKey row_key(const Policy&, const Uuid&) const override { return {}; }
     LimitKey text_key(const Policy&, std::string_view) const override { return {}; }

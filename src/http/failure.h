@@ -29,7 +29,7 @@ struct Failure : std::exception {
     std::string error;                // "NotPermitted", "invalid_token"; "" for the bare {"detail"} form
     std::string detail;               // a sentence
     std::vector<Problem> problems;    // status 422 with error "RequestValidationError"
-    std::vector<Header> headers;      // Allow, Retry-After, WWW-Authenticate ...
+    Headers headers;                  // Allow, Retry-After, WWW-Authenticate ...
 
     Failure() = default;
     Failure(int status_, std::string error_, std::string detail_)

@@ -7,7 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "http/rate_limit.h"
 #include "http/stream.h"
+#include "io/task.h"
 
 namespace portal::http {
 
@@ -15,13 +17,15 @@ struct Header {
     std::string_view name;   // a string literal
     std::string value;
 };
+using Headers = std::vector<Header, io::FrameAllocator<Header>>;
 
 struct Response {
     int status = 200;
     std::string body;                                   // empty: no Content-Type is sent
     std::string_view constant;                          // sent where body is empty: a text that outlives all answers
     std::string_view content_type = "application/json";
-    std::vector<Header> headers;
+    Headers headers;
+    RateLimit limit;                                    // told in headers of its own
     std::unique_ptr<StreamBody> stream;                 // instead of body: goes on after the headers
 
     Response& with(std::string_view name, std::string value) {

@@ -26,6 +26,18 @@ namespace portal::io {
 void* frame_allocate(std::size_t size);
 void frame_free(void* frame, std::size_t size) noexcept;
 
+// The same for what a request's containers hold.
+template <class T>
+struct FrameAllocator {
+    using value_type = T;
+    FrameAllocator() noexcept = default;
+    template <class U>
+    FrameAllocator(const FrameAllocator<U>&) noexcept {}
+    T* allocate(std::size_t count) { return static_cast<T*>(frame_allocate(count * sizeof(T))); }
+    void deallocate(T* memory, std::size_t count) noexcept { frame_free(memory, count * sizeof(T)); }
+    friend bool operator==(FrameAllocator, FrameAllocator) noexcept { return true; }
+};
+
 // Told once when a root task has finished (returned or thrown). Called from inside the final suspension: it must not
 // destroy the task there and then, only note it or post the work to the loop.
 class Completion {

@@ -18,11 +18,11 @@ constexpr std::int64_t grid = 10;   // ms
 io::Task<void> charge(api::Call& call) {
     Limiter& limiter = call.portal.limiter;
     const LimitKey client = limiter.client_key(limits::restricted, call.request.client_address);
-    std::vector<Limit> limits{{&limits::restricted, client}};
+    Limits limits{{&limits::restricted, client}};
     Verdict verdict = co_await limiter.admit(std::move(limits));
-    verdict.add_headers(call.extra_headers);
+    call.limit = verdict.limit;
     if (!verdict.allowed) {
-        throw verdict.unavailable ? http::unavailable(1) : http::too_many_requests();
+        throw verdict.unavailable ? http::Failure(503, "", "Service Unavailable") : http::too_many_requests();
     }
 }
 
@@ -208,6 +208,7 @@ io::Task<Response> answer_page(api::Call& call, Server& server, Address address)
     for (http::Header& header : call.extra_headers) {
         response.headers.push_back(std::move(header));
     }
+    response.limit = call.limit;
     co_return response;
 }
 

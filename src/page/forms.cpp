@@ -65,15 +65,15 @@ io::Task<ApiAnswer> ask_api(Visit& visit, std::string path, std::string slug, Js
 // Cookies, limits and when to come back are the browser's, too.
 void pass_on(Visit& visit, Response& from) {
     for (http::Header& header : from.headers) {
-        if (header.name == "Set-Cookie" || header.name == "Retry-After" || header.name.starts_with("X-RateLimit") ||
-            header.name.starts_with("RateLimit")) {
+        if (header.name == "Set-Cookie" || header.name == "Retry-After") {
             visit.call.extra_headers.push_back(std::move(header));
         }
     }
+    visit.call.limit = from.limit;
 }
 
 std::int64_t retry_after(const Response& response) {
-    std::int64_t seconds = 60;
+    std::int64_t seconds = response.limit.retry_after != 0 ? response.limit.retry_after : 60;
     for (const http::Header& header : response.headers) {
         if (header.name == "Retry-After") {
             std::from_chars(header.value.data(), header.value.data() + header.value.size(), seconds);

@@ -224,7 +224,7 @@ io::Task<Authentication> Authenticator::authenticate(std::string_view token, std
 
 io::Task<Authentication> Authenticator::refuse(std::string_view client_address) {
     Authentication refused;
-    std::vector<Limit> limits{{&limits::bad_token, limiter_.client_key(limits::bad_token, client_address)}};
+    Limits limits{{&limits::bad_token, limiter_.client_key(limits::bad_token, client_address)}};
     refused.verdict = co_await limiter_.admit(std::move(limits));
     refused.state = refused.verdict.allowed ? Authentication::State::invalid : Authentication::State::limited;
     co_return refused;

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "http/response.h"
+#include "http/rate_limit.h"
 #include "io/task.h"
 #include "portal/secrets.h"
 
@@ -50,18 +50,15 @@ struct Limit {
     std::int64_t zone_at = 0;
     std::int64_t redis_at = 0;
 };
+using Limits = std::vector<Limit, io::FrameAllocator<Limit>>;
 
-// What came of an admission; headers() are those every limited answer carries.
+// What came of an admission.
 struct Verdict {
     bool allowed = true;
     bool degraded = false;        // Redis was not asked, or did not answer
     bool unavailable = false;     // refused because Redis could not be asked (503)
-    const Policy* policy = nullptr;   // the one with the least remaining
-    std::uint32_t remaining = 0;
-    std::int64_t reset_at = 0;        // Unix seconds, rounded up
-    std::int64_t reset_in = 0;        // seconds, rounded up, at least 1 when denied
-    std::vector<Limit> charged;       // what was admitted, for give_back(); empty when refused
-    void add_headers(std::vector<http::Header>& headers) const;   // with Retry-After when refused
+    http::RateLimit limit;        // of the limit with the least remaining
+    Limits charged;               // what was admitted, for give_back(); empty when refused
 };
 
 // An address as limits know it: IPv4-mapped IPv6 is IPv4, IPv6 its /64.
@@ -71,9 +68,9 @@ class Limiter {
   public:
     virtual ~Limiter() = default;
     // All limits admit or none does. Never throws for Redis's sake.
-    virtual io::Task<Verdict> admit(std::vector<Limit> limits) = 0;
+    virtual io::Task<Verdict> admit(Limits limits) = 0;
     // Gives admissions (Verdict::charged) back: refused later on, or not to be counted.
-    virtual void give_back(const std::vector<Limit>& charged) noexcept = 0;
+    virtual void give_back(const Limits& charged) noexcept = 0;
     // Would be refused by what this node knows: a look, nothing is logged and Redis is not asked.
     virtual bool exhausted(const Limit& limit) const noexcept = 0;
     // The key of a row's (token's, session's) counter, and of an address or e-mail (never stored in clear).

@@ -4,7 +4,6 @@
 #include <time.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 
 namespace portal {
@@ -24,6 +23,11 @@ std::int64_t milliseconds_of(const Policy& policy) { return std::int64_t(policy.
 // apart in truth: one more millisecond keeps the limit literal.
 std::uint32_t counted_window(const Policy& policy) { return policy.window * 1000 + 1; }
 
+// `reset_in` in milliseconds.
+http::RateLimit told(const Policy& policy, std::uint32_t remaining, std::int64_t reset_in) {
+    return {policy.name, policy.quota, policy.window, remaining, seconds_up(unix_ms() + reset_in), seconds_up(reset_in)};
+}
+
 // Tells policies apart in keys made of a row's id.
 std::uint64_t name_hash(std::string_view name) {
     std::uint64_t hash = 0xcbf29ce484222325;   // FNV-1a
@@ -31,27 +35,6 @@ std::uint64_t name_hash(std::string_view name) {
         hash = (hash ^ std::uint8_t(character)) * 0x100000001b3;
     }
     return hash;
-}
-
-std::string number(std::int64_t value) {
-    char digits[24];
-    return {digits, std::size_t(std::to_chars(digits, digits + sizeof digits, value).ptr - digits)};
-}
-
-// "client-portal";r=12;t=34
-std::string structured(std::string_view name, std::string_view first, std::int64_t value, std::string_view second,
-                       std::int64_t other) {
-    char text[128];
-    char* const end = text + sizeof text;
-    char* at = text;
-    auto put = [&at](std::string_view part) { at += part.copy(at, part.size()); };
-    put("\"");
-    put(name.substr(0, 64));
-    put(first);
-    at = std::to_chars(at, end, value).ptr;
-    put(second);
-    at = std::to_chars(at, end, other).ptr;
-    return {text, std::size_t(at - text)};
 }
 
 }  // namespace
@@ -96,7 +79,7 @@ LimitKey NodeLimiter::text_key(const Policy& policy, std::string_view text) cons
     return key;
 }
 
-void NodeLimiter::prepare(const std::vector<Limit>& limits, Zone::Admission* admissions) const {
+void NodeLimiter::prepare(const Limits& limits, Zone::Admission* admissions) const {
     for (std::size_t index = 0; index < limits.size(); ++index) {
         const Policy& policy = resolve(*limits[index].policy);
         admissions[index].key = limits[index].key;
@@ -108,10 +91,9 @@ void NodeLimiter::prepare(const std::vector<Limit>& limits, Zone::Admission* adm
 void NodeLimiter::refuse(Verdict& verdict, const Policy& policy, const Zone::Admission& admission) const {
     zone_.count(Counter::limiter_denied);
     verdict.allowed = false;
-    verdict.policy = &policy;
-    verdict.remaining = 0;
-    verdict.reset_in = std::max<std::int64_t>(1, seconds_up(admission.reset_in));
-    verdict.reset_at = seconds_up(unix_ms() + admission.reset_in);
+    verdict.limit = told(policy, 0, admission.reset_in);
+    verdict.limit.reset_in = std::max<std::int64_t>(1, verdict.limit.reset_in);
+    verdict.limit.retry_after = verdict.limit.reset_in;
 }
 
 // 503: Redis cannot be asked, or the zone is full.
@@ -119,12 +101,12 @@ void NodeLimiter::refuse_unavailable(Verdict& verdict, Counter why) const {
     zone_.count(why);
     verdict.allowed = false;
     verdict.unavailable = true;
-    verdict.policy = nullptr;
-    verdict.reset_in = 1;
+    verdict.limit = {};
+    verdict.limit.retry_after = 1;
 }
 
 // Of several limits the headers tell of the one with the least remaining.
-void NodeLimiter::tell(Verdict& verdict, std::vector<Limit>& limits, const Zone::Admission* admissions) const {
+void NodeLimiter::tell(Verdict& verdict, Limits& limits, const Zone::Admission* admissions) const {
     zone_.count(verdict.degraded ? Counter::limiter_degraded : Counter::limiter_admitted);
     std::size_t least = 0;
     for (std::size_t index = 0; index < limits.size(); ++index) {
@@ -134,15 +116,13 @@ void NodeLimiter::tell(Verdict& verdict, std::vector<Limit>& limits, const Zone:
         }
     }
     // a step rounded up may be logged a little ahead: nothing is told beyond the window itself
-    verdict.policy = &resolve(*limits[least].policy);
-    const std::int64_t reset_in = std::min(admissions[least].reset_in, milliseconds_of(*verdict.policy));
-    verdict.remaining = admissions[least].remaining;
-    verdict.reset_in = seconds_up(reset_in);
-    verdict.reset_at = seconds_up(unix_ms() + reset_in);
+    const Policy& policy = resolve(*limits[least].policy);
+    verdict.limit = told(policy, admissions[least].remaining,
+                         std::min(admissions[least].reset_in, milliseconds_of(policy)));
     verdict.charged = std::move(limits);
 }
 
-io::Task<Verdict> NodeLimiter::admit(std::vector<Limit> limits) {
+io::Task<Verdict> NodeLimiter::admit(Limits limits) {
     bool fails_closed = false;
     for (const Limit& limit : limits) {
         zone_.expect(limit.key);
@@ -155,14 +135,14 @@ io::Task<Verdict> NodeLimiter::admit(std::vector<Limit> limits) {
 }
 
 // A worker that has just begun is no Redis that is down: what fails closed waits for its first connection.
-io::Task<Verdict> NodeLimiter::admit_started(std::vector<Limit> limits) {
+io::Task<Verdict> NodeLimiter::admit_started(Limits limits) {
     co_await redis_->started();
     io::Task<Verdict> decision = decide(std::move(limits), true);
     Verdict verdict = co_await decision;
     co_return verdict;
 }
 
-io::Task<Verdict> NodeLimiter::decide(std::vector<Limit> limits, bool fails_closed) {
+io::Task<Verdict> NodeLimiter::decide(Limits limits, bool fails_closed) {
     using Decided = io::Task<Verdict>;
     Pending pending;
     Verdict& verdict = pending.verdict;
@@ -229,7 +209,7 @@ void NodeLimiter::take_silence(Pending& pending) const {
 void NodeLimiter::take_answers(Pending& pending, const std::size_t* places, std::size_t asks,
                                const RedisLog::Answers& answers) const {
     const std::int64_t now = monotonic_ms();
-    std::vector<Limit>& limits = pending.limits;
+    Limits& limits = pending.limits;
     bool refused = false;
     for (std::size_t index = 0; index < asks; ++index) {
         const RedisLog::Answer& answer = answers.of[index];
@@ -265,7 +245,7 @@ void NodeLimiter::withdraw(const Pending& pending) const {
     }
 }
 
-void NodeLimiter::give_back(const std::vector<Limit>& charged) noexcept {
+void NodeLimiter::give_back(const Limits& charged) noexcept {
     const std::int64_t now = monotonic_ms();
     for (const Limit& limit : charged) {
         const Policy& policy = resolve(*limit.policy);
@@ -282,21 +262,6 @@ void NodeLimiter::give_back(const std::vector<Limit>& charged) noexcept {
 bool NodeLimiter::exhausted(const Limit& limit) const noexcept {
     const Policy& policy = resolve(*limit.policy);
     return zone_.exhausted(limit.key, policy.quota, counted_window(policy), monotonic_ms());
-}
-
-void Verdict::add_headers(std::vector<http::Header>& headers) const {
-    headers.reserve(headers.size() + 8);
-    if (policy != nullptr) {
-        headers.push_back({"X-RateLimit-Limit", number(policy->quota)});
-        headers.push_back({"X-RateLimit-Remaining", number(remaining)});
-        headers.push_back({"X-RateLimit-Reset", number(reset_at)});
-        headers.push_back(
-            {"RateLimit-Policy", structured(policy->name, "\";q=", policy->quota, ";w=", policy->window)});
-        headers.push_back({"RateLimit", structured(policy->name, "\";r=", remaining, ";t=", reset_in)});
-    }
-    if (!allowed) {
-        headers.push_back({"Retry-After", number(std::max<std::int64_t>(reset_in, 1))});
-    }
 }
 
 std::string limiter_address(std::string_view address) {

@@ -18,8 +18,8 @@ class NodeLimiter final : public Limiter {
     NodeLimiter(io::Loop& loop, Zone& zone, io::Redis* redis, const Secrets& secrets,
                 const std::vector<Policy>& overrides);
 
-    io::Task<Verdict> admit(std::vector<Limit> limits) override;
-    void give_back(const std::vector<Limit>& charged) noexcept override;
+    io::Task<Verdict> admit(Limits limits) override;
+    void give_back(const Limits& charged) noexcept override;
     bool exhausted(const Limit& limit) const noexcept override;
     LimitKey row_key(const Policy& policy, const Uuid& row) const override;
     LimitKey text_key(const Policy& policy, std::string_view text) const override;
@@ -27,14 +27,14 @@ class NodeLimiter final : public Limiter {
   private:
     // What the zone has admitted and Redis is still to be asked about.
     struct Pending {
-        std::vector<Limit> limits;
+        Limits limits;
         Zone::Admission admissions[RedisLog::most_limits];
         Verdict verdict;
         bool fails_closed = false;
     };
 
-    io::Task<Verdict> admit_started(std::vector<Limit> limits);
-    io::Task<Verdict> decide(std::vector<Limit> limits, bool fails_closed);
+    io::Task<Verdict> admit_started(Limits limits);
+    io::Task<Verdict> decide(Limits limits, bool fails_closed);
     io::Task<Verdict> ask(Pending pending);
     void take_answers(Pending& pending, const std::size_t* places, std::size_t asks,
                       const RedisLog::Answers& answers) const;
@@ -42,9 +42,9 @@ class NodeLimiter final : public Limiter {
     void withdraw(const Pending& pending) const;
     void refuse_unavailable(Verdict& verdict, Counter why) const;
     const Policy& resolve(const Policy& policy) const noexcept;
-    void prepare(const std::vector<Limit>& limits, Zone::Admission* admissions) const;
+    void prepare(const Limits& limits, Zone::Admission* admissions) const;
     void refuse(Verdict& verdict, const Policy& policy, const Zone::Admission& admission) const;
-    void tell(Verdict& verdict, std::vector<Limit>& limits, const Zone::Admission* admissions) const;
+    void tell(Verdict& verdict, Limits& limits, const Zone::Admission* admissions) const;
 
     Zone& zone_;
     io::Redis* redis_;

@@ -40,23 +40,22 @@ class FakeLimiter final : public Limiter {
   public:
     bool refuse = false;
     bool unavailable = false;
-    std::vector<Limit> admitted;
+    Limits admitted;
     std::size_t given_back = 0;
 
-    io::Task<Verdict> admit(std::vector<Limit> limits) override {
+    io::Task<Verdict> admit(Limits limits) override {
         Verdict verdict;
         verdict.allowed = !refuse;
         verdict.unavailable = unavailable;
-        verdict.policy = limits.front().policy;
-        verdict.remaining = refuse ? 0 : 4;
-        verdict.reset_in = 3600;
+        const Policy& policy = *limits.front().policy;
+        verdict.limit = {policy.name, policy.quota, policy.window, refuse ? 0u : 4u, 0, 3600, refuse ? 3600 : 0};
         if (verdict.allowed) {
             verdict.charged = limits;
             admitted.insert(admitted.end(), limits.begin(), limits.end());
         }
         co_return verdict;
     }
-    void give_back(const std::vector<Limit>& charged) noexcept override { given_back += charged.size(); }
+    void give_back(const Limits& charged) noexcept override { given_back += charged.size(); }
     bool exhausted(const Limit&) const noexcept override { return false; }
     LimitKey row_key(const Policy&, const Uuid& row) const override { return {row.bytes}; }
     LimitKey text_key(const Policy&, std::string_view text) const override {

@@ -3,9 +3,12 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "io/sleep.h"
@@ -53,7 +56,7 @@ class LimiterTest : public testing::Test {
         return made;
     }
     Verdict admit(Node& at, const Policy& policy, const Uuid& row) {
-        std::vector<Limit> limits{{&policy, at.limiter.row_key(policy, row)}};
+        Limits limits{{&policy, at.limiter.row_key(policy, row)}};
         return loop.run_task(at.limiter.admit(std::move(limits)));
     }
     void rest(std::int64_t milliseconds) { loop.run_task(rest_task(milliseconds)); }
@@ -76,10 +79,10 @@ TEST_F(LimiterTest, AdmitsExactlyTheQuotaAcrossNodes) {
         Verdict verdict = admit(call % 2 == 0 ? *first : *second, sixty, row);
         admitted += verdict.allowed ? 1 : 0;
         if (verdict.allowed) {
-            EXPECT_EQ(verdict.remaining, 59u - unsigned(call));
+            EXPECT_EQ(verdict.limit.remaining, 59u - unsigned(call));
         } else {
-            EXPECT_GE(verdict.reset_in, 58);
-            EXPECT_LE(verdict.reset_in, 60);
+            EXPECT_GE(verdict.limit.reset_in, 58);
+            EXPECT_LE(verdict.limit.reset_in, 60);
         }
     }
     EXPECT_EQ(admitted, 60);
@@ -88,14 +91,17 @@ TEST_F(LimiterTest, AdmitsExactlyTheQuotaAcrossNodes) {
 TEST_F(LimiterTest, TellsItsHeaders) {
     auto one = node();
     Verdict verdict = admit(*one, sixty, row);
-    std::vector<http::Header> headers;
-    verdict.add_headers(headers);
-    ASSERT_EQ(headers.size(), 5u);
-    EXPECT_EQ(headers[0].value, "60");
-    EXPECT_EQ(headers[1].value, "59");
-    EXPECT_NEAR(double(std::atoll(headers[2].value.c_str())), double(unix_ms() / 1000 + 60), 1.0);
-    EXPECT_EQ(headers[3].value, "\"sixty\";q=60;w=60");
-    EXPECT_EQ(headers[4].value, "\"sixty\";r=59;t=60");
+    std::map<std::string, std::string> headers;
+    verdict.limit.each([&](std::string_view name, std::string_view value) { headers.emplace(name, value); });
+    const std::string reset = std::exchange(headers["X-RateLimit-Reset"], "");
+    EXPECT_NEAR(double(std::atoll(reset.c_str())), double(unix_ms() / 1000 + 60), 1.0);
+    EXPECT_EQ(headers, (std::map<std::string, std::string>{
+                           {"X-RateLimit-Limit", "60"},
+                           {"X-RateLimit-Remaining", "59"},
+                           {"X-RateLimit-Reset", ""},
+                           {"RateLimit-Policy", "\"sixty\";q=60;w=60"},
+                           {"RateLimit", "\"sixty\";r=59;t=60"},
+                       }));
 }
 
 TEST_F(LimiterTest, NoWindowHoldsMoreThanTheQuotaHoweverTheNodesMix) {
@@ -125,7 +131,7 @@ TEST_F(LimiterTest, OneTurnIsOneScriptCall) {
     loop.run_task(one->redis->command({"CONFIG", "RESETSTAT"}));
     std::vector<io::Task<Verdict>> tasks;
     for (int call = 0; call < 40; ++call) {
-        std::vector<Limit> limits{{&sixty, one->limiter.row_key(sixty, Uuid::random())}};
+        Limits limits{{&sixty, one->limiter.row_key(sixty, Uuid::random())}};
         tasks.push_back(one->limiter.admit(std::move(limits)));
         tasks.back().start();
     }
@@ -153,7 +159,7 @@ TEST_F(LimiterTest, LeasesSpareRedisAndStayLiteral) {
 TEST_F(LimiterTest, RemainingFallsByOneACallOnOneNode) {
     auto one = node();
     for (unsigned call = 0; call < 200; ++call) {
-        EXPECT_EQ(admit(*one, thousand, row).remaining, 999 - call);
+        EXPECT_EQ(admit(*one, thousand, row).limit.remaining, 999 - call);
     }
 }
 
@@ -161,13 +167,13 @@ TEST_F(LimiterTest, SeveralLimitsAdmitAllOrNone) {
     auto one = node();
     const Policy two{"two", 2, 60};
     for (int call = 0; call < 4; ++call) {
-        std::vector<Limit> limits{{&sixty, one->limiter.row_key(sixty, row)}, {&two, one->limiter.row_key(two, row)}};
+        Limits limits{{&sixty, one->limiter.row_key(sixty, row)}, {&two, one->limiter.row_key(two, row)}};
         Verdict verdict = loop.run_task(one->limiter.admit(std::move(limits)));
         EXPECT_EQ(verdict.allowed, call < 2);
-        EXPECT_EQ(verdict.policy->name, "two");
+        EXPECT_EQ(verdict.limit.policy, "two");
     }
     auto other = node();
-    EXPECT_EQ(admit(*other, sixty, row).remaining, 57u) << "the refused ones were counted nowhere";
+    EXPECT_EQ(admit(*other, sixty, row).limit.remaining, 57u) << "the refused ones were counted nowhere";
 }
 
 TEST_F(LimiterTest, GivesAnAdmissionBack) {
@@ -205,7 +211,7 @@ TEST_F(LimiterTest, SurvivesARestartThatForgetsTheScript) {
     Verdict verdict = admit(*one, sixty, row);
     EXPECT_TRUE(verdict.allowed);
     EXPECT_FALSE(verdict.degraded);
-    EXPECT_EQ(verdict.remaining, 58u);
+    EXPECT_EQ(verdict.limit.remaining, 58u);
 }
 
 TEST_F(LimiterTest, WithoutRedisTheNodeStaysLiteralAndWhatFailsClosedIsRefused) {
@@ -276,7 +282,7 @@ TEST_F(LimiterTest, AfterAnOutageWhatRemainsIsWhatTheNodeKnows) {
     ASSERT_TRUE(loop.run_task(one->redis->connected(5000)));
     Verdict verdict = admit(*one, sixty, row);
     EXPECT_FALSE(verdict.degraded);
-    EXPECT_EQ(verdict.remaining, 48u) << "Redis has heard of one";
+    EXPECT_EQ(verdict.limit.remaining, 48u) << "Redis has heard of one";
 }
 
 TEST_F(LimiterTest, AStalledRedisCostsItsBudgetOnce) {
@@ -295,7 +301,7 @@ TEST_F(LimiterTest, AStalledRedisCostsItsBudgetOnce) {
 TEST_F(LimiterTest, CancellingAnAskHarmsNobody) {
     auto one = node();
     {
-        std::vector<Limit> limits{{&sixty, one->limiter.row_key(sixty, row)}};
+        Limits limits{{&sixty, one->limiter.row_key(sixty, row)}};
         io::Task<Verdict> gone = one->limiter.admit(std::move(limits));
         gone.start();
     }
@@ -317,7 +323,7 @@ TEST_F(LimiterTest, AClockSetBackIsReadAsNow) {
     loop.run_task(one->redis->command({"SET", name, log_text}));
     Verdict verdict = admit(*one, sixty, row);
     EXPECT_FALSE(verdict.allowed);
-    EXPECT_LE(verdict.reset_in, 61);
+    EXPECT_LE(verdict.limit.reset_in, 61);
 }
 
 TEST_F(LimiterTest, WithoutRedisConfiguredTheZoneDecides) {
