@@ -1,16 +1,20 @@
 // The Redis side of the limiter: one script for all checks of one turn of the event loop.
 //
-// A key's value is a log of admissions, oldest first, little-endian, times in ms of Redis's own clock. Quotas up to
-// 100 are exact: one time (6 bytes) an admission, key "portal:{...}:x". Larger ones are logged in steps of window / 64,
-// rounded up: the total (4), then (time, 6; admissions, 2), key "portal:{...}:s". So both are literal: no window ever
-// holds more than the quota. A lease (want > 1, larger quotas only) is logged where it may last be used, one second
-// from now, or four (Zone::lease_time). A logged time further ahead than a lease (a clock set back) is read as now.
-// What is refused writes nothing.
+// A log holds the admissions of one limit's key, oldest first, little-endian, times in ms of Redis's own clock. Quotas
+// up to 100 are exact: one time (6 bytes) an admission. Larger ones are logged in steps of window / 64, rounded up: the
+// total (4), then (time, 6; admissions, 2). So both are literal: no window ever holds more than the quota. A lease
+// (want > 1, larger quotas only) is logged where it may last be used, one second from now, or four (Zone::lease_time).
+// A logged time further ahead than a lease (a clock set back) is read as now. What is refused logs nothing.
 //
-// ARGV[1] is a row of requests, in the order of KEYS:
-//   0, count (1), quota (4), window ms (4): that many requests of one exact limit each, the common case;
-//   count (1), and for each of a request's limits quota (4), window ms (4), want (2), give back (2) logged at (6);
-//   want 0 only gives back.
+// Logs of the same form and window are fields of one hash, so that a batch is read and written by one command each.
+// What can no longer count goes with its hash: a hash takes logs for a little longer than a window, is then the old
+// one, where only logs not found in the young one are looked for, and is unlinked when the next takes its place.
+//
+// KEYS are pairs, the young and the old hash of each group of logs. ARGV[2] and on are fields, 16 bytes each.
+// ARGV[1] is a row of requests, in the order of the fields:
+//   0, group (1), count (1), quota (4), window ms (4): that many requests of one exact limit each, the common case;
+//   count (1), and for each of a request's limits group (1), quota (4), window ms (4), want (2), give back (2) logged
+//   at (6); want 0 only gives back. A group is counted from 0.
 // Answer, for each limit: state (1: 0 refused, 1 admitted, 2 room, but another limit of the request refused),
 //   granted (2), remaining (4), ms until the oldest leaves (4), logged at (6).
 #pragma once
@@ -18,17 +22,37 @@
 namespace portal {
 
 inline constexpr char limit_script[] = R"lua(
+local slice = unpack
 local unpack, pack, sub, byte, floor, format =
     struct.unpack, struct.pack, string.sub, string.byte, math.floor, string.format
 local call, concat = redis.call, table.concat
 local clock = call('TIME')
 local now = clock[1] * 1000 + floor(clock[2] / 1000)
 local args = ARGV[1]
-local at, size, key = 1, #args, 0
+local at, size, field = 1, #args, 1
 local out, o = {}, 0
 local stamp = pack('<I6', now)
--- keys expire by a clock read before ours: kept a little longer, what they hold ends by ours
-local spare = 100
+
+-- A group's hashes. The young one becomes the old one when nothing in that can count any more.
+local opened = {}
+local function open(group, window)
+    local young, old = KEYS[2 * group + 1], KEYS[2 * group + 2]
+    if opened[group] then return young, old end
+    opened[group] = true
+    -- a window, and what may be logged ahead: a step, a lease, a clock set back a little
+    local life = window + floor(window / 64) + 5001
+    local began = tonumber(call('HGET', young, 'began') or nil)
+    if began and now >= began + life then
+        call('UNLINK', old)
+        call('RENAME', young, old)
+        began = nil
+    end
+    if not began or began > now + 1000 then
+        call('HSET', young, 'began', format('%d', now))
+        call('PEXPIRE', young, format('%d', 2 * life + 10000))   -- unless unlinked before, as where requests come steadily
+    end
+    return young, old
+end
 
 -- a clock set back: what is logged ahead by more than a lease is read as now
 local function repaired(log, from, stride)
@@ -53,65 +77,76 @@ local function living(log, window)
     return length + 1
 end
 
--- it may grow by APPEND for three windows, which is cheaper than to write it anew each time
-local function write_exact(name, log, oldest, window)
-    call('PSETEX', name, format('%d', oldest + 4 * window + spare - now), log)
+-- the logs of the next `count` fields, false where there is none
+local function read(young, old, count)
+    local logs = call('HMGET', young, slice(ARGV, field + 1, field + count))
+    local missing, places, n = {}, {}, 0
+    for i = 1, count do
+        if not logs[i] then
+            n = n + 1
+            missing[n], places[n] = ARGV[field + i], i
+        end
+    end
+    if n > 0 and call('EXISTS', old) == 1 then
+        local found = call('HMGET', old, slice(missing))
+        for i = 1, n do logs[places[i]] = found[i] end
+    end
+    return logs
 end
 
 -- requests of one admission of one exact limit each, all with the same quota and window
-local function run(count, quota, window)
+local function run(group, count, quota, window)
+    local young, old = open(group, window)
+    local logs = read(young, old, count)
+    local fresh, written, w = {}, {}, 0
     for i = 1, count do
-        local name = KEYS[key + i]
-        local log = call('GET', name)
-        local state, total, reset, logged, entry = 1, 0, window, now, stamp
-        if log then
-            local length = #log
-            local newest = unpack('<I6', log, length - 5)
-            local ahead = newest > now
+        local name = ARGV[field + i]
+        local log = fresh[name] or logs[i] or ''
+        local from, oldest, changed, logged, entry = 1, nil, false, now, stamp
+        if #log > 0 then
+            local newest = unpack('<I6', log, #log - 5)
             if newest > now + 1000 then
-                log = repaired(log, 1, 6)
-            elseif ahead then
+                log, changed = repaired(log, 1, 6), true
+            elseif newest > now then
                 logged, entry = newest, pack('<I6', newest)   -- never back
             end
-            local first = unpack('<I6', log)
-            local from, oldest = 1, first
-            if first + window <= now then from, oldest = living(log, window) end
-            total = (length + 1 - from) / 6
-            if oldest then reset = oldest + window - now else oldest = now end
-            if total >= quota then
-                state = 0
-            elseif from > 48 or ahead or first + 3 * window < now then
-                write_exact(name, sub(log, from) .. entry, oldest, window)
-            else
-                call('APPEND', name, entry)
-            end
-        else
-            write_exact(name, stamp, now, window)
+            from, oldest = living(log, window)
+        end
+        local total = (#log + 1 - from) / 6
+        local state = total < quota and 1 or 0
+        if state == 1 or changed then
+            if from > 1 then log = sub(log, from) end
+            if state == 1 then log = log .. entry end
+            fresh[name] = log
+            written[w + 1], written[w + 2] = name, log
+            w = w + 2
         end
         local remaining = quota - total - state
         if remaining < 0 then remaining = 0 end
         o = o + 1
-        out[o] = pack('<BI2I4I4I6', state, state, remaining, reset, state * logged)
+        out[o] = pack('<BI2I4I4I6', state, state, remaining, (oldest or now) + window - now, state * logged)
     end
-    key = key + count
+    if w > 0 then call('HSET', young, slice(written)) end
+    field = field + count
 end
 
-local quotas, windows, wants, backs, steps, leases, totals, logs = {}, {}, {}, {}, {}, {}, {}, {}
+local hashes, quotas, windows, wants, backs, steps, leases, totals, logs, changes = {}, {}, {}, {}, {}, {}, {}, {}, {}, {}
 
 -- a request of several limits, of leases, or giving something back
 local function several(count)
     local refused = false
     for i = 1, count do
-        local quota, window, want, back, back_at
-        quota, window, want, back, back_at, at = unpack('<I4I4I2I2I6', args, at)
+        local group, quota, window, want, back, back_at
+        group, quota, window, want, back, back_at, at = unpack('<BI4I4I2I2I6', args, at)
         local exact = quota <= 100
         local step = exact and 1 or floor(window / 64)
         if step < 1 then step = 1 end
         local lease = quota >= 10000 and window >= 60000 and 4000 or 1000
-        local total = 0
-        local log = call('GET', KEYS[key + i])
-        if log and exact then
-            if unpack('<I6', log, #log - 5) > now + 1000 + step then log = repaired(log, 1, 6) end
+        local total, changed = 0, back > 0
+        local young, old = open(group, window)
+        local log = call('HGET', young, ARGV[field + i]) or call('HGET', old, ARGV[field + i]) or ''
+        if #log > 0 and exact then
+            if unpack('<I6', log, #log - 5) > now + 1000 + step then log, changed = repaired(log, 1, 6), true end
             log = sub(log, (living(log, window)))
             if back > 0 then
                 for place = #log - 5, 1, -6 do
@@ -122,10 +157,10 @@ local function several(count)
                 end
             end
             total = #log / 6
-        elseif log then
+        elseif #log > 0 then
             local length = #log
             total = unpack('<I4', log)
-            if unpack('<I6', log, length - 7) > now + lease + step then log = repaired(log, 5, 8) end
+            if unpack('<I6', log, length - 7) > now + lease + step then log, changed = repaired(log, 5, 8), true end
             local from = 5
             while from < length do
                 local time, n = unpack('<I6I2', log, from)
@@ -149,16 +184,16 @@ local function several(count)
             end
         end
         if want > 0 and total >= quota then refused = true end
-        quotas[i], windows[i], wants[i], backs[i], steps[i], leases[i], totals[i], logs[i] =
-            quota, window, want, back, step, lease, total, log or ''
+        hashes[i], quotas[i], windows[i], wants[i], steps[i], leases[i], totals[i], logs[i], changes[i] =
+            young, quota, window, want, step, lease, total, log, changed
     end
     for i = 1, count do
         local quota, window, want, step, total, log = quotas[i], windows[i], wants[i], steps[i], totals[i], logs[i]
-        local name = KEYS[key + i]
+        local exact = quota <= 100
         local state, grant, logged = 0, 0, 0
         if want > 0 and not refused then
             state, grant, logged = 1, 1, now
-            if quota <= 100 then
+            if exact then
                 local newest = #log > 0 and unpack('<I6', log, #log - 5) or 0
                 if newest > now then logged = newest end
                 log = log .. pack('<I6', logged)
@@ -184,39 +219,27 @@ local function several(count)
         elseif total < quota then
             state = 2
         end
-        local reset = window
-        if #log > 0 then
-            local oldest = unpack('<I6', log)
-            reset = oldest + window - now
-            if state == 1 or backs[i] > 0 then
-                if quota <= 100 then
-                    write_exact(name, log, oldest, window)
-                else
-                    local left = unpack('<I6', log, #log - 7) + window - now
-                    if left > 0 then
-                        call('PSETEX', name, format('%d', left + spare), pack('<I4', total) .. log)
-                    end
-                end
-            end
-        elseif backs[i] > 0 then
-            call('DEL', name)
+        if state == 1 or changes[i] then
+            local whole = (exact or #log == 0) and log or pack('<I4', total) .. log
+            call('HSET', hashes[i], ARGV[field + i], whole)   -- empty, too: the old hash may have it otherwise
         end
+        local reset = #log > 0 and unpack('<I6', log) + window - now or window
         if reset < 0 then reset = 0 end
         local remaining = quota - total
         if remaining < 0 then remaining = 0 end
         o = o + 1
         out[o] = pack('<BI2I4I4I6', state, grant, remaining, reset, logged)
     end
-    key = key + count
+    field = field + count
 end
 
 while at <= size do
     local count = byte(args, at)
     at = at + 1
     if count == 0 then
-        local quota, window
-        count, quota, window, at = unpack('<BI4I4', args, at)
-        run(count, quota, window)
+        local group, quota, window
+        group, count, quota, window, at = unpack('<BBI4I4', args, at)
+        run(group, count, quota, window)
     else
         several(count)
     end

@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "portal/limit_script.h"
@@ -11,6 +12,7 @@ namespace {
 
 constexpr std::size_t batch_limits = 64;   // bounds how long Redis is busy with one call
 constexpr std::size_t answer_size = 17;
+constexpr std::size_t field_size = sizeof LimitKey::bytes;
 
 std::string script_sha() {
     unsigned char digest[EVP_MAX_MD_SIZE];
@@ -89,21 +91,15 @@ struct RedisLog::Batch final : io::Redis::Receiver {
     }
 
     RedisLog& log;
-    std::string keys;                  // fixed-size names, one after the other
-    std::string arguments;
+    std::string fields;                // of fixed size, one after the other
+    std::string row;                   // of requests
+    std::vector<std::uint8_t> groups;  // those the row speaks of, by their place in groups_
     std::size_t limits = 0;
-    std::size_t run = std::string::npos;   // where `arguments` counts the run that may grow
+    std::size_t run = std::string::npos;   // where `row` counts the run that may grow
     std::uint32_t run_quota = 0, run_window = 0;
     std::vector<Ask*> asks;            // nullptr: cancelled, or nobody waits
     std::vector<std::uint8_t> counts;  // limits of each ask
 };
-
-namespace {
-
-// "portal:{" + base64url of 16 bytes + "}:x"
-constexpr std::size_t key_size = 8 + 22 + 3;
-
-}  // namespace
 
 RedisLog::RedisLog(io::Loop& loop, io::Redis& redis) : loop_(loop), redis_(redis), sha_(script_sha()) {}
 
@@ -136,7 +132,7 @@ void RedisLog::Ask::await_suspend(std::coroutine_handle<> waiting) {
         return;
     }
     batch.run = std::string::npos;
-    batch.arguments += char(count_);
+    batch.row += char(count_);
     for (std::size_t index = 0; index < count_; ++index) {
         const Zone::Admission& admission = *admissions_[index];
         log_.put(batch, admission.key, admission.quota, admission.window, admission.want, admission.give_back,
@@ -150,7 +146,7 @@ void RedisLog::give_back(const LimitKey& key, std::uint32_t quota, std::uint32_t
     batch.asks.push_back(nullptr);
     batch.counts.push_back(1);
     batch.run = std::string::npos;
-    batch.arguments += char(1);
+    batch.row += char(1);
     put(batch, key, quota, window, 0, count, logged_at);
 }
 
@@ -167,10 +163,24 @@ RedisLog::Batch& RedisLog::open_batch(std::size_t limits) {
     return *open_.back();
 }
 
-void RedisLog::put_key(Batch& batch, const LimitKey& key, std::uint32_t quota) {
-    batch.keys += "portal:{";
-    batch.keys += base64url(key.bytes.data(), key.bytes.size());
-    batch.keys += quota <= Zone::exact_quota ? "}:x" : "}:s";
+// Which of the batch's groups holds logs of this form and window. There are as many groups as windows in use: few.
+char RedisLog::group_of(Batch& batch, std::uint32_t quota, std::uint32_t window) {
+    const bool exact = quota <= Zone::exact_quota;
+    auto group = std::ranges::find_if(groups_, [&](const Group& each) { return each.exact == exact && each.window == window; });
+    if (group == groups_.end()) {
+        std::string name = "portal:{limits}:" + std::string(exact ? "exact:" : "steps:") + std::to_string(window);
+        group = groups_.insert(groups_.end(), {exact, window, name, name + ":old"});
+    }
+    const auto index = std::uint8_t(group - groups_.begin());
+    auto place = std::ranges::find(batch.groups, index);
+    if (place == batch.groups.end()) {
+        place = batch.groups.insert(place, index);
+    }
+    return char(place - batch.groups.begin());
+}
+
+void RedisLog::put_field(Batch& batch, const LimitKey& key) {
+    batch.fields.append(reinterpret_cast<const char*>(key.bytes.data()), field_size);
     ++batch.limits;
 }
 
@@ -178,27 +188,29 @@ void RedisLog::put_key(Batch& batch, const LimitKey& key, std::uint32_t quota) {
 void RedisLog::put_exact(Batch& batch, const Zone::Admission& admission) {
     if (batch.run != std::string::npos && batch.run_quota == admission.quota &&
         batch.run_window == admission.window) {
-        ++batch.arguments[batch.run];
+        ++batch.row[batch.run];
     } else {
-        batch.arguments += '\0';
-        batch.run = batch.arguments.size();
+        batch.row += '\0';
+        batch.row += group_of(batch, admission.quota, admission.window);
+        batch.run = batch.row.size();
         batch.run_quota = admission.quota;
         batch.run_window = admission.window;
-        batch.arguments += char(1);
-        append_number(batch.arguments, admission.quota, 4);
-        append_number(batch.arguments, admission.window, 4);
+        batch.row += char(1);
+        append_number(batch.row, admission.quota, 4);
+        append_number(batch.row, admission.window, 4);
     }
-    put_key(batch, admission.key, admission.quota);
+    put_field(batch, admission.key);
 }
 
 void RedisLog::put(Batch& batch, const LimitKey& key, std::uint32_t quota, std::uint32_t window,
                    std::uint16_t want, std::uint16_t back, std::int64_t back_at) {
-    put_key(batch, key, quota);
-    append_number(batch.arguments, quota, 4);
-    append_number(batch.arguments, window, 4);
-    append_number(batch.arguments, want, 2);
-    append_number(batch.arguments, back, 2);
-    append_number(batch.arguments, std::uint64_t(back_at), 6);
+    put_field(batch, key);
+    batch.row += group_of(batch, quota, window);
+    append_number(batch.row, quota, 4);
+    append_number(batch.row, window, 4);
+    append_number(batch.row, want, 2);
+    append_number(batch.row, back, 2);
+    append_number(batch.row, std::uint64_t(back_at), 6);
 }
 
 void RedisLog::run() noexcept {
@@ -212,22 +224,27 @@ void RedisLog::run() noexcept {
 }
 
 bool RedisLog::send(Batch& batch, bool with_text) {
-    std::array<std::string_view, 3 + batch_limits + 1> arguments;
     char number[8];
-    auto end = std::to_chars(number, number + sizeof number, batch.limits).ptr;
-    arguments[0] = with_text ? std::string_view("EVAL") : std::string_view("EVALSHA");
-    arguments[1] = with_text ? std::string_view(limit_script, sizeof limit_script - 1) : std::string_view(sha_);
-    arguments[2] = {number, std::size_t(end - number)};
-    for (std::size_t index = 0; index < batch.limits; ++index) {
-        arguments[3 + index] = std::string_view(batch.keys).substr(index * key_size, key_size);
+    auto end = std::to_chars(number, number + sizeof number, 2 * batch.groups.size()).ptr;
+    arguments_.clear();
+    arguments_.push_back(with_text ? "EVAL" : "EVALSHA");
+    arguments_.push_back(with_text ? std::string_view(limit_script, sizeof limit_script - 1) : std::string_view(sha_));
+    arguments_.push_back({number, std::size_t(end - number)});
+    for (std::uint8_t index : batch.groups) {
+        arguments_.push_back(groups_[index].young);
+        arguments_.push_back(groups_[index].old);
     }
-    arguments[3 + batch.limits] = batch.arguments;
-    return redis_.send(arguments.data(), 4 + batch.limits, batch);
+    arguments_.push_back(batch.row);
+    for (std::size_t index = 0; index < batch.limits; ++index) {
+        arguments_.push_back(std::string_view(batch.fields).substr(index * field_size, field_size));
+    }
+    return redis_.send(arguments_.data(), arguments_.size(), batch);
 }
 
 void RedisLog::recycle(Batch& batch) noexcept {
-    batch.keys.clear();
-    batch.arguments.clear();
+    batch.fields.clear();
+    batch.row.clear();
+    batch.groups.clear();
     batch.limits = 0;
     batch.run = std::string::npos;
     batch.asks.clear();

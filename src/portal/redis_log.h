@@ -5,6 +5,7 @@
 #include <coroutine>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "io/loop.h"
@@ -63,9 +64,17 @@ class RedisLog : private io::Posted {
                    std::uint16_t count) noexcept;
 
   private:
+    // Logs of one form and window lie in two hashes of Redis.
+    struct Group {
+        bool exact;
+        std::uint32_t window;
+        std::string young, old;
+    };
+
     void run() noexcept override;
     Batch& open_batch(std::size_t limits);
-    void put_key(Batch& batch, const LimitKey& key, std::uint32_t quota);
+    char group_of(Batch& batch, std::uint32_t quota, std::uint32_t window);
+    void put_field(Batch& batch, const LimitKey& key);
     void put_exact(Batch& batch, const Zone::Admission& admission);
     void put(Batch& batch, const LimitKey& key, std::uint32_t quota, std::uint32_t window, std::uint16_t want,
              std::uint16_t back, std::int64_t back_at);
@@ -78,6 +87,8 @@ class RedisLog : private io::Posted {
     std::string failure_;   // logged; a repetition of it is not, until the script works again
     std::vector<std::unique_ptr<Batch>> batches_;   // all there are
     std::vector<Batch*> spare_, open_;
+    std::vector<Group> groups_;                     // all that were ever asked about
+    std::vector<std::string_view> arguments_;       // of the command being made
 };
 
 }  // namespace portal

@@ -59,6 +59,15 @@ class LimiterTest : public testing::Test {
         Limits limits{{&policy, at.limiter.row_key(policy, row)}};
         return loop.run_task(at.limiter.admit(std::move(limits)));
     }
+    std::int64_t number(std::vector<std::string> command) {
+        io::Redis redis(loop, options);
+        EXPECT_TRUE(loop.run_task(redis.connected(5000)));
+        return loop.run_task(redis.command(std::move(command))).integer();
+    }
+    static std::string field(Node& at, const Policy& policy, const Uuid& row) {
+        const LimitKey key = at.limiter.row_key(policy, row);
+        return {reinterpret_cast<const char*>(key.bytes.data()), key.bytes.size()};
+    }
     void rest(std::int64_t milliseconds) { loop.run_task(rest_task(milliseconds)); }
     io::Task<void> rest_task(std::int64_t milliseconds) { co_await io::sleep(loop, milliseconds); }
 
@@ -312,18 +321,55 @@ TEST_F(LimiterTest, CancellingAnAskHarmsNobody) {
 
 TEST_F(LimiterTest, AClockSetBackIsReadAsNow) {
     auto one = node();
-    // a log from an hour ahead, as another Redis's clock would have left it: 60 admissions
-    const LimitKey key = one->limiter.row_key(sixty, row);
-    const std::string name = "portal:{" + base64url(key.bytes.data(), key.bytes.size()) + "}:x";
+    // a log from an hour ahead, as another Redis's clock would have left it: 20 admissions
     const std::int64_t ahead = unix_ms() + 3600 * 1000;
     std::string log_text;
-    for (int at = 0; at < 60 * 6; ++at) {
+    for (int at = 0; at < 20 * 6; ++at) {
         log_text += char(ahead >> (8 * (at % 6)));
     }
-    loop.run_task(one->redis->command({"SET", name, log_text}));
-    Verdict verdict = admit(*one, sixty, row);
+    loop.run_task(one->redis->command({"HSET", "portal:{limits}:exact:1001", "began", std::to_string(ahead),
+                                       field(*one, twenty, row), log_text}));
+    Verdict verdict = admit(*one, twenty, row);
     EXPECT_FALSE(verdict.allowed);
-    EXPECT_LE(verdict.limit.reset_in, 61);
+    EXPECT_LE(verdict.limit.reset_in, 2);
+    rest(1100);
+    EXPECT_TRUE(admit(*one, twenty, row).allowed) << "a window later all of it is over";
+}
+
+TEST_F(LimiterTest, LogsOutliveTheHashTheyBeganIn) {
+    for (const auto& [policy, hash] : {std::pair(sixty, "exact:60001"), std::pair(thousand, "steps:60001")}) {
+        const std::string young = std::string("portal:{limits}:") + hash;
+        const std::string old = young + ":old";
+        const Uuid idle = Uuid::random();
+        auto first = node();
+        admit(*first, policy, row);
+        admit(*first, policy, idle);
+        EXPECT_GT(number({"PTTL", young}), 120000);
+        EXPECT_LT(number({"PTTL", young}), 150000);
+        for (unsigned nodes = 2; nodes < 5; ++nodes) {
+            loop.run_task(first->redis->command({"HSET", young, "began", std::to_string(unix_ms() - 70000)}));
+            auto another = node();
+            const unsigned left = admit(*another, policy, row).limit.remaining;
+            EXPECT_LE(left, policy.quota - nodes);
+            EXPECT_GE(left, policy.quota - 2 * nodes) << "a lease is two at first";
+            EXPECT_EQ(number({"HLEN", young}), 2) << "when it began, and what was asked for since";
+            EXPECT_EQ(number({"HEXISTS", old, field(*first, policy, idle)}), nodes == 2 ? 1 : 0);
+        }
+    }
+}
+
+TEST_F(LimiterTest, OneBatchMayAskForTheSameKeyTwice) {
+    auto one = node();
+    std::vector<io::Task<Verdict>> tasks;
+    for (int call = 0; call < 61; ++call) {
+        Limits limits{{&sixty, one->limiter.row_key(sixty, row)}};
+        tasks.push_back(one->limiter.admit(std::move(limits)));
+        tasks.back().start();
+    }
+    rest(100);
+    auto other = node();
+    EXPECT_FALSE(admit(*other, sixty, row).allowed) << "each was logged";
+    EXPECT_EQ(std::ranges::count_if(tasks, [](auto& task) { return task.result().allowed; }), 60);
 }
 
 TEST_F(LimiterTest, WithoutRedisConfiguredTheZoneDecides) {
