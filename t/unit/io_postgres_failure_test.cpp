@@ -20,9 +20,9 @@ using test::Together;
 constexpr Statement where{"where", "SELECT current_setting('application_name') AS name, pg_backend_pid() AS pid",
                           Lane::main, Retry::read};
 constexpr Statement cluster{"cluster", "SELECT current_setting('cluster_name') AS name", Lane::main, Retry::read};
-constexpr Statement read_nap{"read_nap", "SELECT pg_sleep(0.1), pg_backend_pid() AS pid", Lane::main, Retry::read,
+constexpr Statement read_nap{"read_nap", "SELECT pg_sleep(0.4), pg_backend_pid() AS pid", Lane::main, Retry::read,
                              4000};
-constexpr Statement write_nap{"write_nap", "SELECT pg_sleep(0.1), pg_backend_pid() AS pid", Lane::main, Retry::never,
+constexpr Statement write_nap{"write_nap", "SELECT pg_sleep(0.4), pg_backend_pid() AS pid", Lane::main, Retry::never,
                               4000};
 constexpr Statement patient{"patient", "SELECT pg_sleep(0.2), 'done' AS value", Lane::main, Retry::read, 5000};
 constexpr Statement insert{"insert", "INSERT INTO written VALUES ($1::text) RETURNING value"};

@@ -173,13 +173,15 @@ TEST_F(PostgresPool, NamesTheViolatedConstraintAndTheRaisedText) {
 
 TEST_F(PostgresPool, ARefusalForNowIsUnavailable) {
     server.execute("CREATE TABLE contended (id int); ALTER ROLE postgres SET lock_timeout = '50ms'");
-    static constexpr Statement locker{"locker", "WITH held AS (SELECT pg_advisory_xact_lock(1)) SELECT pg_sleep(0.3) FROM held",
+    static constexpr Statement locker{"locker", "WITH held AS (SELECT pg_advisory_xact_lock(1)) SELECT pg_sleep(1) FROM held",
                                       Lane::main, Retry::never, 2000};
     static constexpr Statement wanter{"wanter", "SELECT pg_advisory_xact_lock(1)"};
     open(options());
     Together<Rows> together(loop);
     together.start(db->query(locker));
-    loop.run_task(rest(loop, 50));
+    while (server.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted") == "0") {
+        loop.run_task(rest(loop, 5));
+    }
     together.start(db->query(wanter));
     together.run();
     EXPECT_EQ(together.result(0).size(), 1);
