@@ -8,21 +8,22 @@ namespace portal::api {
 namespace {
 
 using http::Json;
+using http::JsonText;
 using http::Response;
 
 io::Task<Response> create_customer_session(Call& call) {
     auto input = CustomerSessionInput::parse(call.body, call.request.header("content-type"));
     auto key = IdempotencyKey::read(call.request, call.portal.secrets, "/api/customer-sessions", call.body);
-    Json session =
+    JsonText session =
         co_await portal::create_customer_session(call.portal, call.caller, std::move(input), std::move(key));
-    co_return http::json_response(201, session.dump());
+    co_return http::json_response(201, std::move(session).dump());
 }
 
 io::Task<Response> create_member_session(Call& call) {
     auto input = MemberSessionInput::parse(call.body, call.request.header("content-type"));
     auto key = IdempotencyKey::read(call.request, call.portal.secrets, "/api/member-sessions", call.body);
-    Json session = co_await portal::create_member_session(call.portal, call.caller, std::move(input), std::move(key));
-    co_return http::json_response(201, session.dump());
+    JsonText session = co_await portal::create_member_session(call.portal, call.caller, std::move(input), std::move(key));
+    co_return http::json_response(201, std::move(session).dump());
 }
 
 io::Task<Response> revoke_session(Call& call) {

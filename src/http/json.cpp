@@ -198,7 +198,12 @@ Json::Json(std::string_view text) {
 }
 
 void append_json(std::string& out, std::string_view text) {
-    if (valid_utf8(text)) {
+    const auto plain = [](unsigned char c) { return c < 0x80 && escapes[c] == 0; };
+    if (std::ranges::all_of(text, plain)) {
+        out += '"';
+        out += text;
+        out += '"';
+    } else if (valid_utf8(text)) {
         append_string(out, text);
     } else {
         append_string(out, repaired(text));
@@ -230,6 +235,31 @@ Json Json::parse(std::string_view text) {
     }
     return steal(value);
 }
+
+void JsonText::begin(std::string_view name) {
+    if (text_.empty()) {
+        text_.reserve(1536);   // a session and its customer fit
+        text_ += '{';
+    } else if (text_.back() != '{') {
+        text_ += ',';
+    }
+    text_ += '"';
+    text_ += name;
+    text_ += "\":";
+}
+
+JsonText& JsonText::open(std::string_view name) {
+    begin(name);
+    text_ += '{';
+    return *this;
+}
+
+JsonText& JsonText::close() {
+    text_ += '}';
+    return *this;
+}
+
+void JsonText::put(const Json& value) { append(text_, value.get()); }
 
 std::string Json::dump() const {
     std::string text;

@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 
+#include <concepts>
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
@@ -74,6 +75,43 @@ class Json {
 
 // A JSON string at the end of `out`; invalid UTF-8 becomes U+FFFD.
 void append_json(std::string& out, std::string_view text);
+
+// An object that is only written: text from the start, where a Json would be a tree first. Names need no escapes.
+class JsonText {
+  public:
+    template <class Value>
+    JsonText& set(std::string_view name, const Value& value) {
+        begin(name);
+        put(value);
+        return *this;
+    }
+    // The members up to close() are those of an object called `name`.
+    JsonText& open(std::string_view name);
+    JsonText& close();
+
+    std::string dump() && {
+        text_ += text_.empty() ? "{}" : "}";
+        return std::move(text_);
+    }
+
+  private:
+    void begin(std::string_view name);
+    void put(std::nullptr_t) { text_ += "null"; }
+    void put(std::same_as<bool> auto value) { text_ += value ? "true" : "false"; }
+    void put(std::string_view value) { append_json(text_, value); }
+    void put(const std::string& value) { append_json(text_, value); }
+    void put(const Json& value);
+    template <class Value>
+    void put(const std::optional<Value>& value) {
+        if (value) {
+            put(*value);
+        } else {
+            put(nullptr);
+        }
+    }
+
+    std::string text_;
+};
 
 // What Jansson reads with its `flags`, NULL and `error` told where it cannot. A number beyond what it takes is JSON all
 // the same: it is read as a real number, the nearest there is, which every field that wants an integer refuses.

@@ -433,11 +433,16 @@ Parameters& Parameters::add(const std::vector<std::string>& list) {
 
 int Row::index(const char* column) const {
     const int columns = PQnfields(result_);
-    for (int tried = 0; tried < columns; ++tried) {
-        if (std::strcmp(PQfname(result_, last_), column) == 0) {
-            return last_;
+    auto is = [&](int at) { return std::strcmp(PQfname(result_, at), column) == 0; };
+    for (int at : {last_ + 1, last_}) {   // where most look-ups end
+        if (at < columns && is(at)) {
+            return last_ = at;
         }
-        last_ = last_ + 1 < columns ? last_ + 1 : 0;
+    }
+    for (int at = 0; at < columns; ++at) {
+        if (is(at)) {
+            return last_ = at;
+        }
     }
     throw std::logic_error(std::string("a statement returns no column \"") + column + "\"");
 }

@@ -109,21 +109,27 @@ class Row {
     Row(const PGresult* result, int row) : result_(result), row_(row) {}
     bool null(const char* column) const { return PQgetisnull(result_, row_, index(column)) != 0; }
     std::string_view text(const char* column) const {   // "" when NULL
-        int at = index(column);
-        return {PQgetvalue(result_, row_, at), std::size_t(PQgetlength(result_, row_, at))};
+        return text(index(column));
     }
     std::string string(const char* column) const { return std::string(text(column)); }
     std::optional<std::string> optional(const char* column) const {
-        return null(column) ? std::nullopt : std::optional<std::string>(text(column));
+        return std::optional<std::string>(nullable(column));
+    }
+    std::optional<std::string_view> nullable(const char* column) const {   // lives as long as the rows
+        const int at = index(column);
+        return PQgetisnull(result_, row_, at) != 0 ? std::nullopt : std::optional(text(at));
     }
     std::int64_t integer(const char* column) const { return std::strtoll(text(column).data(), nullptr, 10); }
     bool boolean(const char* column) const { return text(column) == "t"; }
 
   private:
+    std::string_view text(int at) const {
+        return {PQgetvalue(result_, row_, at), std::size_t(PQgetlength(result_, row_, at))};
+    }
     int index(const char* column) const;   // throws std::logic_error for a name the statement does not return
     const PGresult* result_;
     int row_;
-    mutable int last_ = 0;   // the column asked for last: the next look-up begins there
+    mutable int last_ = 0;   // the column asked for last: the next look-up begins behind it
 };
 
 class Rows {

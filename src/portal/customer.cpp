@@ -156,23 +156,34 @@ Json billing_address_json(const io::Row& row, const char* column) {
     return address;
 }
 
-Json customer_json(const io::Row& row) {
-    return Json::object({
-        {"id", row.text("customer_id")},
-        {"created_at", row.text("customer_created_at")},
-        {"modified_at", row.optional("customer_modified_at")},
-        {"metadata", Json::parse(row.text("customer_metadata"))},
-        {"external_id", row.optional("customer_external_id")},
-        {"email", row.text("customer_email")},
-        {"email_verified", row.boolean("customer_email_verified")},
-        {"name", row.optional("customer_name")},
-        {"billing_address", billing_address_json(row, "customer_billing_address")},
-        {"workspace_id", row.text("customer_workspace_id")},
-        {"deleted_at", row.optional("customer_deleted_at")},
-        {"avatar_url", avatar_url(row.text("customer_email"))},
-        {"type", row.optional("customer_type")},
-    });
+namespace {
+
+template <class Object>
+void set_customer(Object& customer, const io::Row& row) {
+    customer.set("id", row.text("customer_id"));
+    customer.set("created_at", row.text("customer_created_at"));
+    customer.set("modified_at", row.nullable("customer_modified_at"));
+    customer.set("metadata", Json::parse(row.text("customer_metadata")));
+    customer.set("external_id", row.nullable("customer_external_id"));
+    customer.set("email", row.text("customer_email"));
+    customer.set("email_verified", row.boolean("customer_email_verified"));
+    customer.set("name", row.nullable("customer_name"));
+    customer.set("billing_address", billing_address_json(row, "customer_billing_address"));
+    customer.set("workspace_id", row.text("customer_workspace_id"));
+    customer.set("deleted_at", row.nullable("customer_deleted_at"));
+    customer.set("avatar_url", avatar_url(row.text("customer_email")));
+    customer.set("type", row.nullable("customer_type"));
 }
+
+}  // namespace
+
+Json customer_json(const io::Row& row) {
+    Json customer = Json::object();
+    set_customer(customer, row);
+    return customer;
+}
+
+void write_customer(http::JsonText& customer, const io::Row& row) { set_customer(customer, row); }
 
 Json customer_with_members(const io::Rows& rows) {
     Json customer = customer_json(rows.front());

@@ -29,6 +29,8 @@ namespace portal {
 
 // The `customer` object of contract/customer-sessions.md, from a row with PORTAL_CUSTOMER_COLUMNS.
 http::Json customer_json(const io::Row& row);
+// The same members, written where an object has been opened for them.
+void write_customer(http::JsonText& customer, const io::Row& row);
 
 // https://www.gravatar.com/avatar/<sha256 hex of the lower-cased address>?d=404
 std::string avatar_url(std::string_view email);

@@ -8,6 +8,7 @@ namespace portal {
 namespace {
 
 using http::Json;
+using http::JsonText;
 using io::Lane;
 using io::Parameters;
 using io::Retry;
@@ -207,9 +208,9 @@ struct NewToken {
     std::optional<std::string> ciphertext;   // only where an Idempotency-Key may ask for it again
 };
 
-NewToken new_token(const Secrets& secrets, Kind kind, const std::string& session_id, bool keep) {
+NewToken new_token(const Secrets& secrets, std::string text, const std::string& session_id, bool keep) {
     NewToken token;
-    token.text = secrets.make_token(kind);
+    token.text = std::move(text);
     token.hash = secrets.hash(token.text);
     if (keep) {
         token.ciphertext = secrets.encrypt(token.text, session_id);
@@ -246,34 +247,38 @@ std::string portal_url(const Services& portal, std::string_view slug, std::strin
            http::percent_encode(token) + "&email=" + http::percent_encode(email);
 }
 
-Json session_json(const Services& portal, const io::Row& row, const std::string& token) {
-    return Json::object({
-        {"id", row.text("session_id")},
-        {"created_at", row.text("session_created_at")},
-        {"modified_at", row.optional("session_modified_at")},
-        {"token", token},
-        {"expires_at", row.text("session_expires_at")},
-        {"return_url", row.optional("session_return_url")},
-        {"customer_portal_url", portal_url(portal, row.text("slug"), token, row.text("login_email"))},
-        {"customer_id", row.text("customer_id")},
-        {"customer", customer_json(row)},
-    });
+void begin_session(JsonText& session, const io::Row& row, const std::string& token) {
+    session.set("id", row.text("session_id"));
+    session.set("created_at", row.text("session_created_at"));
+    session.set("modified_at", row.nullable("session_modified_at"));
+    session.set("token", token);
+    session.set("expires_at", row.text("session_expires_at"));
+    session.set("return_url", row.nullable("session_return_url"));
 }
 
-Json member_session_json(const Services& portal, const io::Row& row, const std::string& token) {
-    return Json::object({
-        {"id", row.text("session_id")},
-        {"created_at", row.text("session_created_at")},
-        {"modified_at", row.optional("session_modified_at")},
-        {"token", token},
-        {"expires_at", row.text("session_expires_at")},
-        {"return_url", row.optional("session_return_url")},
-        {"member_portal_url", portal_url(portal, row.text("slug"), token, row.text("member_email"))},
-        {"member_id", row.text("member_id")},
-        {"member", member_json(row)},
-        {"customer_id", row.text("customer_id")},
-        {"customer", customer_json(row)},
-    });
+void end_session(JsonText& session, const io::Row& row) {
+    session.set("customer_id", row.text("customer_id"));
+    write_customer(session.open("customer"), row);
+    session.close();
+}
+
+JsonText session_json(const Services& portal, const io::Row& row, const std::string& token) {
+    JsonText session;
+    begin_session(session, row, token);
+    session.set("customer_portal_url", portal_url(portal, row.text("slug"), token, row.text("login_email")));
+    end_session(session, row);
+    return session;
+}
+
+JsonText member_session_json(const Services& portal, const io::Row& row, const std::string& token) {
+    JsonText session;
+    begin_session(session, row, token);
+    session.set("member_portal_url", portal_url(portal, row.text("slug"), token, row.text("member_email")));
+    session.set("member_id", row.text("member_id"));
+    write_member(session.open("member"), row);
+    session.close();
+    end_session(session, row);
+    return session;
 }
 
 Parameters key_parameters(const Principal& caller, const IdempotencyKey& key) {
@@ -347,12 +352,14 @@ MemberSessionInput MemberSessionInput::parse(std::string_view body, std::optiona
     return input;
 }
 
-io::Task<Json> create_customer_session(Services& portal, const Principal& caller, CustomerSessionInput input,
-                                       IdempotencyKey key) {
+io::Task<JsonText> create_customer_session(Services& portal, const Principal& caller, CustomerSessionInput input,
+                                           IdempotencyKey key) {
     for (int attempt = 1; attempt <= 2; ++attempt) {
         const std::string id = Uuid::random().text();
-        const NewToken of_customer = new_token(portal.secrets, Kind::customer, id, key.given());
-        const NewToken of_member = new_token(portal.secrets, Kind::member, id, key.given());
+        const Secrets& secrets = portal.secrets;
+        const std::string made = secrets.make_token(Kind::customer);
+        const NewToken of_customer = new_token(secrets, made, id, key.given());
+        const NewToken of_member = new_token(secrets, secrets.as_kind(made, Kind::member), id, key.given());
         Parameters parameters(caller.workspace_id.text(), text_of(input.customer_id), input.external_customer_id,
                               text_of(input.member_id), input.external_member_id, input.return_url,
                               hosts_of(input.return_url), input.expires_in, id, of_customer.hash.secret_id,
@@ -377,11 +384,11 @@ io::Task<Json> create_customer_session(Services& portal, const Principal& caller
     throw still_running();
 }
 
-io::Task<Json> create_member_session(Services& portal, const Principal& caller, MemberSessionInput input,
-                                     IdempotencyKey key) {
+io::Task<JsonText> create_member_session(Services& portal, const Principal& caller, MemberSessionInput input,
+                                         IdempotencyKey key) {
     for (int attempt = 1; attempt <= 2; ++attempt) {
         const std::string id = Uuid::random().text();
-        const NewToken token = new_token(portal.secrets, Kind::member, id, key.given());
+        const NewToken token = new_token(portal.secrets, portal.secrets.make_token(Kind::member), id, key.given());
         Parameters parameters(caller.workspace_id.text(), input.member_id.text(), input.return_url,
                               hosts_of(input.return_url), input.expires_in, id, token.hash.secret_id,
                               hex(token.hash.digest), caller.token_id.text(), key.path, key.key, key.payload_hash,

@@ -37,11 +37,11 @@ struct MemberSessionInput {
 
 // The object of POST /api/customer-sessions/, its token included: the only time it is shown (but to the same
 // Idempotency-Key). Throws 422 for customers, members and return hosts that are none of the workspace's.
-io::Task<http::Json> create_customer_session(Services& portal, const Principal& caller, CustomerSessionInput input,
-                                             IdempotencyKey key);
+io::Task<http::JsonText> create_customer_session(Services& portal, const Principal& caller, CustomerSessionInput input,
+                                                 IdempotencyKey key);
 // Likewise of POST /api/member-sessions/. Throws 403 when the workspace has no member model.
-io::Task<http::Json> create_member_session(Services& portal, const Principal& caller, MemberSessionInput input,
-                                           IdempotencyKey key);
+io::Task<http::JsonText> create_member_session(Services& portal, const Principal& caller, MemberSessionInput input,
+                                               IdempotencyKey key);
 
 // Revokes a customer's or member's session. Throws 404.
 io::Task<void> revoke_session(Services& portal, const Principal& caller, Uuid id);

@@ -49,7 +49,7 @@ local function open(group, window)
     end
     if not began or began > now + 1000 then
         call('HSET', young, 'began', format('%d', now))
-        call('PEXPIRE', young, format('%d', 2 * life + 10000))   -- unless unlinked before, as where requests come steadily
+        call('PEXPIRE', young, format('%d', 2 * life + 10000))   -- where nobody comes to unlink it
     end
     return young, old
 end
@@ -130,7 +130,7 @@ local function run(group, count, quota, window)
     field = field + count
 end
 
-local hashes, quotas, windows, wants, backs, steps, leases, totals, logs, changes = {}, {}, {}, {}, {}, {}, {}, {}, {}, {}
+local hashes, quotas, windows, wants, steps, leases, totals, logs, changes = {}, {}, {}, {}, {}, {}, {}, {}, {}
 
 -- a request of several limits, of leases, or giving something back
 local function several(count)

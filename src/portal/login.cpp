@@ -175,7 +175,7 @@ io::Task<Login> sign_in(Services& portal, const Statement& statement, Parameters
                         AuthenticateInput input, std::string device) {
     const Secrets& secrets = portal.secrets;
     const std::string of_customer = secrets.make_token(Kind::customer);
-    const std::string of_member = secrets.make_token(Kind::member);
+    const std::string of_member = secrets.as_kind(of_customer, Kind::member);
     const std::string of_choice = new_selection_token();
     const TokenHash hash = secrets.hash(of_customer);
     parameters.add(text_of(input.workspace_id))

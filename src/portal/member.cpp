@@ -174,21 +174,28 @@ http::Failure refusal(const io::Row& row, const Json& sent) {
     return http::validation_failed(std::move(problems));
 }
 
+template <class Object>
+void set_member(Object& member, const io::Row& row) {
+    member.set("id", row.text("member_id"));
+    member.set("created_at", row.text("member_created_at"));
+    member.set("modified_at", row.nullable("member_modified_at"));
+    member.set("workspace_id", row.text("member_workspace_id"));
+    member.set("customer_id", row.text("member_customer_id"));
+    member.set("external_id", row.nullable("member_external_id"));
+    member.set("email", row.text("member_email"));
+    member.set("name", row.nullable("member_name"));
+    member.set("role", row.text("member_role"));
+}
+
 }  // namespace
 
 Json member_json(const io::Row& row) {
-    return Json::object({
-        {"id", row.text("member_id")},
-        {"created_at", row.text("member_created_at")},
-        {"modified_at", row.optional("member_modified_at")},
-        {"workspace_id", row.text("member_workspace_id")},
-        {"customer_id", row.text("member_customer_id")},
-        {"external_id", row.optional("member_external_id")},
-        {"email", row.text("member_email")},
-        {"name", row.optional("member_name")},
-        {"role", row.text("member_role")},
-    });
+    Json member = Json::object();
+    set_member(member, row);
+    return member;
 }
+
+void write_member(http::JsonText& member, const io::Row& row) { set_member(member, row); }
 
 Json portal_member_json(const io::Row& row) {
     return Json::object({

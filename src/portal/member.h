@@ -24,6 +24,7 @@ namespace portal {
 
 // The table's columns: what integrators see (/api/members/, `member` of POST /api/member-sessions/).
 http::Json member_json(const io::Row& row);
+void write_member(http::JsonText& member, const io::Row& row);
 
 // CustomerPortalMember {id, created_at, modified_at, email, name, role}: what the customer's own people see.
 http::Json portal_member_json(const io::Row& row);

@@ -166,7 +166,8 @@ RedisLog::Batch& RedisLog::open_batch(std::size_t limits) {
 // Which of the batch's groups holds logs of this form and window. There are as many groups as windows in use: few.
 char RedisLog::group_of(Batch& batch, std::uint32_t quota, std::uint32_t window) {
     const bool exact = quota <= Zone::exact_quota;
-    auto group = std::ranges::find_if(groups_, [&](const Group& each) { return each.exact == exact && each.window == window; });
+    auto group = std::ranges::find_if(
+        groups_, [&](const Group& each) { return each.exact == exact && each.window == window; });
     if (group == groups_.end()) {
         std::string name = "portal:{limits}:" + std::string(exact ? "exact:" : "steps:") + std::to_string(window);
         group = groups_.insert(groups_.end(), {exact, window, name, name + ":old"});

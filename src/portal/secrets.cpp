@@ -240,6 +240,11 @@ std::string Secrets::make_token(Kind kind) const {
     return keys_->prefix + std::string(kind_word(kind)) + base64url(bytes, sizeof bytes);
 }
 
+std::string Secrets::as_kind(const std::string& made, Kind kind) const {
+    std::string token = made;
+    return token.replace(keys_->prefix.size(), kind_word(kind).size(), kind_word(kind));
+}
+
 Secrets::Form Secrets::inspect(std::string_view token) const noexcept {
     const std::size_t word = keys_->prefix.size();
     if (token.size() != word + 4 + token_characters || !token.starts_with(keys_->prefix)) {

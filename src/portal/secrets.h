@@ -45,6 +45,8 @@ class Secrets {
 
     // A new token: prefix, "oat_" / "cst_" / "mst_" / "cpt_", base64url of 32 random bytes and 4 check bytes.
     std::string make_token(Kind kind) const;
+    // The same as a token of another kind, where a statement will choose one of the two.
+    std::string as_kind(const std::string& made, Kind kind) const;
     // The kind a string's form claims; none for foreign forms (imported tokens). forged: our form, wrong check bytes.
     struct Form {
         Kind kind = Kind::none;

@@ -26,6 +26,16 @@ TEST(Hmac, MatchesRfc4231) {
               "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
 }
 
+TEST(Secrets, TokensChangeTheirKindAndStayTrue) {
+    Secrets secrets = Secrets::parse(Secrets::generate_file());
+    const std::string of_customer = secrets.make_token(Kind::customer);
+    const std::string of_member = secrets.as_kind(of_customer, Kind::member);
+    EXPECT_EQ(of_member, "portal_mst_" + of_customer.substr(11));
+    EXPECT_EQ(secrets.inspect(of_member).kind, Kind::member);
+    EXPECT_FALSE(secrets.inspect(of_member).forged);
+    EXPECT_NE(secrets.hash(of_member).digest, secrets.hash(of_customer).digest);
+}
+
 TEST(Secrets, MakesTokensOfTheContractsForm) {
     Secrets secrets = Secrets::parse(Secrets::generate_file());
     std::set<std::string> seen;
