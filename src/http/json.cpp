@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <stdexcept>
@@ -67,6 +68,24 @@ constexpr std::array<char, 256> escapes = [] {
     table['\\'] = '\\';
     return table;
 }();
+
+// ASCII without anything to escape, looked at eight bytes at a time: what most strings are.
+bool is_plain(std::string_view text) {
+    constexpr std::uint64_t each = 0x0101010101010101;
+    while (text.size() >= sizeof each) {
+        std::uint64_t bytes;
+        std::memcpy(&bytes, text.data(), sizeof bytes);
+        // a subtraction sets the high bit of the lowest byte that is less, and perhaps of others
+        const std::uint64_t controls = bytes - each * 0x20;
+        const std::uint64_t quotes = (bytes ^ each * '"') - each;
+        const std::uint64_t backslashes = (bytes ^ each * '\\') - each;
+        if (((bytes | controls | quotes | backslashes) & each * 0x80) != 0) {
+            return false;
+        }
+        text.remove_prefix(sizeof bytes);
+    }
+    return std::ranges::all_of(text, [](unsigned char c) { return c < 0x80 && escapes[c] == 0; });
+}
 
 void append_string(std::string& out, std::string_view text) {
     static constexpr char digits[] = "0123456789ABCDEF";
@@ -198,8 +217,7 @@ Json::Json(std::string_view text) {
 }
 
 void append_json(std::string& out, std::string_view text) {
-    const auto plain = [](unsigned char c) { return c < 0x80 && escapes[c] == 0; };
-    if (std::ranges::all_of(text, plain)) {
+    if (is_plain(text)) {
         out += '"';
         out += text;
         out += '"';

@@ -243,8 +243,12 @@ std::string kept_token(const Secrets& secrets, const io::Row& row) {
 
 std::string portal_url(const Services& portal, std::string_view slug, std::string_view token,
                        std::string_view email) {
-    return portal.settings.base_url + "/" + std::string(slug) + "/portal?customer_session_token=" +
-           http::percent_encode(token) + "&email=" + http::percent_encode(email);
+    std::string url;
+    url.reserve(256);
+    url.append(portal.settings.base_url).append("/").append(slug);
+    url.append("/portal?customer_session_token=").append(http::percent_encode(token));
+    url.append("&email=").append(http::percent_encode(email));
+    return url;
 }
 
 void begin_session(JsonText& session, const io::Row& row, const std::string& token) {
