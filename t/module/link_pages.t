@@ -1,4 +1,5 @@
 # /client-portal/{token}: what a link that opens nothing is told, the same for every reason and in the same time.
+# Runs alone: it measures by the clock.
 use strict; use warnings; use utf8;
 use Encode qw(decode);
 use List::Util qw(shuffle);
@@ -72,8 +73,8 @@ subtest 'a link of nobody' => sub {
 
 subtest 'none can be told from another by the clock' => sub {
     my %links = (%ended, %unknown, living => $living);
+    my %took;
     my $apart = sub {
-        my %took;
         my $socket = $t->connect;
         my $n = 0;
         for my $name (shuffle((sort keys %links) x 31)) {
@@ -83,13 +84,14 @@ subtest 'none can be told from another by the clock' => sub {
             push @{ $took{$name} }, 1000 * (time - $start);
             $socket = $t->connect if ++$n % 900 == 0;
         }
-        my %median = map { $_ => (sort { $a <=> $b } @{ $took{$_} })[15] } keys %took;
+        my %median = map { $_ => (sort { $a <=> $b } @{ $took{$_} })[@{ $took{$_} } / 2] } keys %took;
         my @sorted = sort { $a <=> $b } values %median;
         note join ', ', map { sprintf '%s %.2f ms', $_, $median{$_} } sort keys %median;
         return $sorted[-1] / $sorted[0] - 1;
     };
-    my $difference = $apart->();
-    $difference = $apart->() if $difference > 0.1;    # a loaded machine gets a second chance
+    # where something else slows the machine down, more calls even it out
+    my $difference = 1;
+    for (1 .. 6) { $difference = $apart->(); last if $difference <= 0.1 }
     cmp_ok($difference, '<=', 0.1, 'medians within 10 %');
 };
 
