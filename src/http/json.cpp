@@ -91,6 +91,10 @@ void append_string(std::string& out, std::string_view text) {
     static constexpr char digits[] = "0123456789ABCDEF";
     auto escape_of = [](char c) { return escapes[static_cast<unsigned char>(c)]; };
     out += '"';
+    if (is_plain(text)) {
+        out += text;
+        text = {};
+    }
     while (!text.empty()) {
         auto plain = std::find_if(text.begin(), text.end(), [&](char c) { return escape_of(c) != 0; });
         out.append(text.begin(), plain);
@@ -217,11 +221,7 @@ Json::Json(std::string_view text) {
 }
 
 void append_json(std::string& out, std::string_view text) {
-    if (is_plain(text)) {
-        out += '"';
-        out += text;
-        out += '"';
-    } else if (valid_utf8(text)) {
+    if (is_plain(text) || valid_utf8(text)) {
         append_string(out, text);
     } else {
         append_string(out, repaired(text));

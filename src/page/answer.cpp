@@ -1,5 +1,6 @@
 #include "page/answer.h"
 
+#include "api/mail_limit.h"
 #include "http/query.h"
 #include "io/sleep.h"
 #include "page/forms.h"
@@ -16,14 +17,9 @@ constexpr std::int64_t grid = 10;   // ms
 
 // Where the page's GETs are counted: by the client's address, like all that anybody may ask.
 io::Task<void> charge(api::Call& call) {
-    Limiter& limiter = call.portal.limiter;
-    const LimitKey client = limiter.client_key(limits::restricted, call.request.client_address);
+    const LimitKey client = call.portal.limiter.client_key(limits::restricted, call.request.client_address);
     Limits limits{{&limits::restricted, client}};
-    Verdict verdict = co_await limiter.admit(std::move(limits));
-    call.limit = verdict.limit;
-    if (!verdict.allowed) {
-        throw verdict.unavailable ? http::Failure(503, "", "Service Unavailable") : http::too_many_requests();
-    }
+    co_await api::charge_besides(call, std::move(limits));
 }
 
 bool has_session(const api::Call& call, std::string_view slug) {
