@@ -1,3 +1,4 @@
+# Runs alone: nginx waits a second for PostgreSQL, and then some request does fail.
 # Twenty reloads in ten seconds, a new binary, and one that is taken back, all under load: no request fails, no stream misses
 # an event, the limits hold, and nothing is left behind.
 use strict; use warnings; use utf8;
