@@ -315,6 +315,23 @@ void require_session_allowed(const io::Row& row, const CustomerSessionInput& inp
     }
 }
 
+void require_member_session_allowed(const io::Row& row, const MemberSessionInput& input) {
+    if (!row.boolean("member_model")) {
+        throw http::not_permitted("Member management is not enabled for this workspace");
+    }
+    std::vector<http::Problem> problems;
+    if (row.null("member_id")) {
+        problems.push_back(
+            http::business_problem({"body", "member_id"}, "Member does not exist.", input.member_id.text()));
+    }
+    if (!row.boolean("host_allowed")) {
+        problems.push_back(http::business_problem({"body", "return_url"}, unlisted_host, *input.return_url));
+    }
+    if (!problems.empty()) {
+        throw http::validation_failed(std::move(problems));
+    }
+}
+
 }  // namespace
 
 CustomerSessionInput CustomerSessionInput::parse(std::string_view body,
@@ -370,7 +387,6 @@ io::Task<JsonText> create_customer_session(Services& portal, const Principal& ca
                               hex(of_customer.hash.digest), hex(of_member.hash.digest), caller.token_id.text(),
                               key.path, key.key, key.payload_hash, of_customer.ciphertext, of_member.ciphertext);
         io::Rows rows = co_await query_once_more(portal.db, create_statement, std::move(parameters), key.given());
-        require_session_allowed(rows.front(), input);
         if (!rows.front().null("session_id")) {
             bool plain = rows.front().text("outcome") == "customer";
             co_return session_json(portal, rows.front(), plain ? of_customer.text : of_member.text);
@@ -383,6 +399,7 @@ io::Task<JsonText> create_customer_session(Services& portal, const Principal& ca
                 co_return session_json(portal, kept.front(), kept_token(portal.secrets, kept.front()));
             }
         }
+        require_session_allowed(rows.front(), input);
         // the key's session or the owner has just gone: once more
     }
     throw still_running();
@@ -399,30 +416,18 @@ io::Task<JsonText> create_member_session(Services& portal, const Principal& call
                               token.ciphertext);
         io::Rows rows =
             co_await query_once_more(portal.db, create_member_statement, std::move(parameters), key.given());
-        const io::Row row = rows.front();
-        if (!row.boolean("member_model")) {
-            throw http::not_permitted("Member management is not enabled for this workspace");
+        if (!rows.front().null("session_id")) {
+            co_return member_session_json(portal, rows.front(), token.text);
         }
-        std::vector<http::Problem> problems;
-        if (row.null("member_id")) {
-            problems.push_back(
-                http::business_problem({"body", "member_id"}, "Member does not exist.", input.member_id.text()));
+        if (key.given()) {
+            Parameters which = key_parameters(caller, key);
+            io::Rows kept = co_await portal.db.query(replay_member_statement, std::move(which));
+            if (!kept.empty()) {
+                require_same_payload(key, kept.front().text("payload_hash"));
+                co_return member_session_json(portal, kept.front(), kept_token(portal.secrets, kept.front()));
+            }
         }
-        if (!row.boolean("host_allowed")) {
-            problems.push_back(http::business_problem({"body", "return_url"}, unlisted_host, *input.return_url));
-        }
-        if (!problems.empty()) {
-            throw http::validation_failed(std::move(problems));
-        }
-        if (!row.null("session_id")) {
-            co_return member_session_json(portal, row, token.text);
-        }
-        Parameters which = key_parameters(caller, key);
-        io::Rows kept = co_await portal.db.query(replay_member_statement, std::move(which));
-        if (!kept.empty()) {
-            require_same_payload(key, kept.front().text("payload_hash"));
-            co_return member_session_json(portal, kept.front(), kept_token(portal.secrets, kept.front()));
-        }
+        require_member_session_allowed(rows.front(), input);
     }
     throw still_running();
 }

@@ -86,6 +86,27 @@ subtest 'portal tokens and member sessions' => sub {
     is_deeply($made[1], $made[0], 'one member session');
 };
 
+subtest 'a repetition is answered whatever has been set since' => sub {
+    my $shop = $t->workspace(slug => 'shop');
+    my $owner = $t->customer($shop, type => 'team');
+    my $shop_token = $t->token($shop);
+    my $set = sub { my ($json) = @_; is_status($t->patch("/api/workspaces/$shop->{id}", token => $shop_token, json => $json), 200, join ' ', %$json) };
+    my $ask = sub { my ($path, %json) = @_; $t->post($path, token => $shop_token, json => { return_url => 'https://old.example/', %json },
+        headers => { 'Idempotency-Key' => 'settings' }) };
+    my $plain = $ask->($sessions, customer_id => $owner->{id});
+    $set->({ feature_settings => { member_model_enabled => JSON::XS::true } });
+    my $member = $t->member($owner);
+    my $of_member = $ask->('/api/member-sessions/', member_id => $member->{id});
+    is_status($_, 201) for $plain, $of_member;
+    $set->({ return_hosts => ['new.example'] });
+    is_answer($ask->($sessions, customer_id => $owner->{id}), 201, json_of($plain), 'members are wanted, from other hosts');
+    is_answer($ask->('/api/member-sessions/', member_id => $member->{id}), 201, json_of($of_member), 'a member\'s');
+    $set->({ feature_settings => { member_model_enabled => JSON::XS::false } });
+    is_answer($ask->('/api/member-sessions/', member_id => $member->{id}), 201, json_of($of_member), 'without members');
+    is_status($t->post('/api/member-sessions/', token => $shop_token, json => { member_id => $member->{id} },
+        headers => { 'Idempotency-Key' => 'new' }), 403, 'another key finds what is set');
+};
+
 subtest 'what is kept holds no token in clear' => sub {
     my $rows = $t->db->selectall_arrayref('SELECT * FROM portal.idempotency_keys');
     unlike(join(' ', map { map { $_ // '' } @$_ } @$rows), qr/portal_(?:cst|mst|cpt)_/, 'none');
