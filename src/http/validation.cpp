@@ -489,7 +489,7 @@ Url split_url(std::string_view text) {
         return url;
     }
     // a browser reads '\' as '/', and drops tabs and line ends: then the host is not what it looks like
-    if (std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7f || c == '\\'; })) {
+    if (has_control(text) || text.find_first_of(" \\") != text.npos) {
         url.trouble = "invalid character";
         return url;
     }
@@ -522,6 +522,18 @@ Url split_url(std::string_view text) {
 
 std::size_t character_count(std::string_view utf8) {
     return std::size_t(std::ranges::count_if(utf8, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+}
+
+bool has_control(std::string_view utf8) {
+    for (std::size_t at = 0; at < utf8.size(); ++at) {
+        const auto byte = static_cast<unsigned char>(utf8[at]);
+        const std::string_view rest = utf8.substr(at);
+        if (byte < ' ' || byte == 0x7f || (byte == 0xc2 && rest.size() > 1 && static_cast<unsigned char>(rest[1]) < 0xa0) ||
+            rest.starts_with("\u2028") || rest.starts_with("\u2029")) {
+            return true;
+        }
+    }
+    return false;
 }
 
 }  // namespace portal::http

@@ -102,6 +102,8 @@ struct Url {
 Url split_url(std::string_view text);
 
 std::size_t character_count(std::string_view utf8);
+// What [[:cntrl:]] finds in PostgreSQL: U+0000 to U+001F, U+007F to U+009F, U+2028 and U+2029.
+bool has_control(std::string_view utf8);
 bool valid_utf8(std::string_view text);
 
 }  // namespace portal::http

@@ -125,7 +125,7 @@ bool is_logo_path(std::string_view path) {
     if (path.empty() || path.front() == '/' || path.back() == '/' || path.find(':') < path.find('/')) {
         return false;
     }
-    if (std::ranges::any_of(path, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f || c == '\\'; })) {
+    if (http::has_control(path) || path.find('\\') != path.npos) {
         return false;
     }
     while (!path.empty()) {

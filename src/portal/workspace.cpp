@@ -128,11 +128,6 @@ void take(http::Fields& fields, Json& members, const char* name, const std::opti
     }
 }
 
-bool has_control(std::string_view text) {
-    return std::any_of(text.begin(), text.end(),
-                       [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-}
-
 http::Failure workspace_not_found() { return http::resource_not_found("Workspace not found"); }
 
 }  // namespace
@@ -174,7 +169,7 @@ WorkspaceChange WorkspaceChange::parse(Json body, bool by_operator) {
     take(fields, change.members, "avatar_url", fields.url("avatar_url", {.nullable = true}));
     std::optional<std::string> from_name =
         fields.string("mail_from_name", {.min = 1, .max = max_name, .nullable = true});
-    if (from_name && has_control(*from_name)) {
+    if (from_name && http::has_control(*from_name)) {
         fields.refuse("mail_from_name", "A name in a mail header has no control characters.");
     }
     take(fields, change.members, "mail_from_name", from_name);

@@ -82,7 +82,7 @@ subtest 'values at their edges' => sub {
         [token_expiration_days => 1], [token_expiration_days => 3650], [enabled_modules => []],
         [enabled_modules => [qw(invoices proposals contracts tasks projects tickets files)]], [is_active => false],
         [is_active => true], [allow_file_sharing => false], [show_activity_feed => false],
-        [portal_logo => 'portal-logos/logo.png'], [portal_logo => 'https://example.com/logo.png'], [portal_logo => undef],
+        [portal_logo => 'portal-logos/logo.png'], [portal_logo => 'https://example.com/logo.png'], [portal_logo => 'HTTPS://example.com/logo.png'], [portal_logo => undef],
         [welcome_message => 'Grüß Gott']);
     for (@good) {
         my ($field, $value) = @$_;
@@ -99,7 +99,8 @@ subtest 'values at their edges' => sub {
         [allow_file_sharing => 'x'], [show_activity_feed => []], [portal_name => 5], [portal_name => undef],
         [portal_name => ''], [welcome_message => 5], [portal_logo => 5], [portal_logo => '../../etc/passwd'],
         [portal_logo => '/etc/passwd'], [portal_logo => 'http://example.com/logo.png'],
-        [portal_logo => 'javascript:alert(1)'], [portal_logo => 'a/../../b']);
+        [portal_logo => 'javascript:alert(1)'], [portal_logo => 'a/../../b'],
+        map { [portal_logo => "logo$_.png"], [portal_logo => "https://example.com/logo$_.png"] } "\n", "\x7f", "\x{85}", "\x{2028}");
     for (@bad) {
         my ($field, $value) = @$_;
         my $response = change({ $field => $value });

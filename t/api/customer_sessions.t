@@ -161,7 +161,7 @@ subtest 'return_url' => sub {
     $no->($_, 'url_scheme') for 'ftp://example.com/', 'javascript:alert(1)';
     $no->($_, 'url_parsing') for '/account', 'example.com', 'https://';
     $no->($_, undef) for 'https://user@example.com/', 'https://user:secret@example.com/', "https://example.com/\na",
-        "https://example.com/\x{7f}", 'https://exa mple.com/', "https://example.com/\t";
+        "https://example.com/\x{7f}", "https://example.com/\x{9f}", 'https://exa mple.com/', "https://example.com/\t";
     refused(create(customer_id => $john->{id}, return_url => 5), undef, ['body', 'return_url'], undef, 'a number');
 };
 

@@ -28,15 +28,16 @@ subtest 'shown' => sub {
 
 subtest 'changed' => sub {
     my %new = (name => 'Acme Ltd', avatar_url => 'https://example.org/a.png', mail_from_name => 'Acme', mail_reply_to => 'help@EXAMPLE.com',
-        return_hosts => ['Example.org', 'localhost:3000'], share_url => 'https://example.org/s', customer_portal_settings => { theme => 'dark' });
+        return_hosts => ['Example.org', 'localhost:3000'], share_url => 'HTTPS://example.org/s', customer_portal_settings => { theme => 'dark' });
     my $response = change(%new);
     is_status($response, 200);
     is_deeply([keys_of($response)], \@members);
     my $body = json_of($response);
     is_deeply([@$body{qw(name avatar_url mail_from_name mail_reply_to return_hosts share_url customer_portal_settings)}],
-        ['Acme Ltd', 'https://example.org/a.png', 'Acme', 'help@example.com', ['example.org', 'localhost:3000'], 'https://example.org/s', { theme => 'dark' }]);
+        ['Acme Ltd', 'https://example.org/a.png', 'Acme', 'help@example.com', ['example.org', 'localhost:3000'], 'HTTPS://example.org/s', { theme => 'dark' }]);
     ok($body->{modified_at}, 'modified_at');
     is_answer($t->get($path, token => $token), 200, $body, 'and stays so');
+    is(json_of(change(avatar_url => 'Http://example.org/a.png'))->{avatar_url}, 'Http://example.org/a.png', 'a scheme in any case');
     is(json_of(change())->{name}, 'Acme Ltd', 'what is absent stays');
     is(json_of(change(slug => 'other', blocked => true, blocked_at => '2026-01-01T00:00:00Z'))->{slug}, $acme->{slug}, 'the slug is not its to change, nor the block');
     is($t->value('SELECT blocked_at FROM portal.workspaces WHERE id = ?', $acme->{id}), undef);
@@ -55,6 +56,7 @@ subtest 'return hosts' => sub {
 };
 
 subtest 'refused' => sub {
+    is_deeply(refusals(change(mail_from_name => "Acme$_")), ['value_error at body.mail_from_name'], sprintf 'U+%04X', ord) for "\n", "\x{9f}", "\x{2028}";
     is_deeply(refusals(change(name => '', avatar_url => 'ftp://example.org', mail_from_name => "a\nb", mail_reply_to => 'x', share_url => 'x',
         return_hosts => ['https://example.org/'], customer_portal_settings => [], feature_settings => { member_model_enabled => 'yes' })),
         ['string_too_short at body.name', 'url_scheme at body.avatar_url', 'value_error at body.mail_from_name', 'value_error at body.mail_reply_to',

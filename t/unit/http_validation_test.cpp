@@ -142,7 +142,7 @@ TEST(Fields, Urls) {
     }
     for (const char* url : {"/account", "example.com", "https://", "https:///a", "https:/a", "http:a", "https://u@a/", "https://u:p@a/",
                             "https://a\\u000ab/", "https://a b/", "https://a\\\\@b/", "https://a:99999/", "https://a:x/",
-                            "https://[::1", "https://ä.de/", "https://a..b/", "https://%41/"}) {
+                            "https://a/\u0085", "https://[::1", "https://ä.de/", "https://a..b/", "https://%41/"}) {
         EXPECT_EQ(type(url), "url_parsing") << url;
     }
     EXPECT_EQ(type("ftp://a/"), "url_scheme");
@@ -151,6 +151,16 @@ TEST(Fields, Urls) {
     EXPECT_EQ(type("https://a/" + std::string(2074, 'x')), "string_too_long");
     EXPECT_EQ(split_url("https://Shop.Example.com:8443/x").host, "shop.example.com");
     EXPECT_EQ(split_url("https://Shop.Example.com:8443/x").port, "8443");
+}
+
+TEST(Validation, ControlCharactersAreThoseOfPostgres) {
+    for (const char* text : {"a\n", "\x01", "\x7f", "\u0080", "a\u009fb", "\u2028", "\u2029"}) {
+        EXPECT_TRUE(has_control(text)) << text;
+    }
+    EXPECT_TRUE(has_control(std::string_view("\0", 1)));
+    for (const char* text : {"", " ", "~", "\u00a0", "ä", "\u2027", "\u202a", "\xc2", "€"}) {
+        EXPECT_FALSE(has_control(text)) << text;
+    }
 }
 
 }  // namespace
