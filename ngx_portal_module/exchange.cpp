@@ -349,7 +349,7 @@ exchange_t::send(const portal::http::Response &response) noexcept
     if (response.status >= NGX_HTTP_BAD_REQUEST) {
         ngx_str_t   id = ngx_portal_str(request_id);
         ngx_uint_t  level = response.status >= NGX_HTTP_INTERNAL_SERVER_ERROR
-                                ? NGX_LOG_WARN : NGX_LOG_INFO;
+                                ? NGX_LOG_ERR : NGX_LOG_NOTICE;
 
         ngx_log_error(level, r_->connection->log, 0,
                       "portal: answered %d, request_id: %V",

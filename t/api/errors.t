@@ -83,6 +83,7 @@ subtest 'every error carries its request id, and the log knows it' => sub {
         my $id = $response->header('X-Request-ID');
         like($id, qr/^[0-9a-f]{32}$/, 'an id');
         $ids{$id}++;
+        like($t->log_text, qr/\[notice\] .* answered @{[$response->code]}, request_id: $id/, 'in the log');
         is($response->header('X-Content-Type-Options'), 'nosniff', 'nosniff');
         is($response->header('Cache-Control'), 'no-store', 'no-store');
     }
