@@ -19,7 +19,7 @@ await step('who does not know his workspace chooses it after the code', async ()
 await step('signed in at one workspace is not signed out by another, and the way back is there', async () => {
     await page.goto(data.link);
     await heading('Files').waitFor();
-    await becomes(() => page.getByRole('link', { name: 'Back to Acme Ltd' }).getAttribute('href'), 'https://shop.example.com/cart', 'it leads to the shop');
+    await becomes(() => page.getByRole('link', { name: 'Back to shop.example.com' }).getAttribute('href'), 'https://shop.example.com/cart', 'it leads to the shop');
     await page.reload();
     await heading('Files').waitFor();
     await page.goto(`${data.url}/${data.other}/portal`);

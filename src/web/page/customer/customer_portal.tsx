@@ -67,7 +67,7 @@ export function CustomerPortal({ user, back }: { user: User; back: string | null
             <>
                 {isWayBack(back) && (
                     <a class="button quiet back" href={back}><Icon name="back" />
-                        <span class="button-label">{t('app.back', { name: shell.name })}</span></a>
+                        <span class="button-label">{t('app.back', { name: new URL(back).host })}</span></a>
                 )}
                 <span class="who" title={user.email}><span class="unseen">{t('nav.signed_in_as', { name: '' })}</span>{nameOf(user)}</span>
                 <Button look="quiet" onClick={() => void signOut().catch(setFailure)}>
