@@ -273,9 +273,11 @@ guard_t::judge(ngx_portal_loc_conf_t *plcf, const ngx_str_t &slug,
     }
 
     if (found_.state == portal::Authentication::State::limited) {
-        ctx_->auth_status = NGX_HTTP_TOO_MANY_REQUESTS;
         decision.limit = found_.verdict.limit;
-        decision.status = NGX_HTTP_TOO_MANY_REQUESTS;
+        decision.status = found_.verdict.unavailable
+                              ? NGX_HTTP_SERVICE_UNAVAILABLE
+                              : NGX_HTTP_TOO_MANY_REQUESTS;
+        ctx_->auth_status = decision.status;
         return;
     }
 

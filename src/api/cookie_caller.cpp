@@ -1,5 +1,6 @@
 #include "api/cookie_caller.h"
 
+#include "api/dispatch.h"
 #include "portal/portal_cookie.h"
 
 namespace portal::api {
@@ -38,7 +39,7 @@ io::Task<void> authenticate_by_cookie(Call& call, Authenticator& authenticator) 
     }
     if (found.state == Authentication::State::limited) {
         call.limit = found.verdict.limit;
-        throw http::too_many_requests();
+        throw over_limit(found.verdict);
     }
     // another's session under this name, and a credential of another workspace than the location's,
     // count as none

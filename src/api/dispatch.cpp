@@ -1,7 +1,5 @@
 #include "api/dispatch.h"
 
-#include <iterator>
-
 #include "api/cookie_caller.h"
 #include "api/cors.h"
 #include "portal/portal_cookie.h"
@@ -18,7 +16,7 @@ io::Task<Principal> authenticate(Call& call, Authenticator& authenticator, std::
     }
     call.limit = found.verdict.limit;
     if (found.state == Authentication::State::limited) {
-        throw http::too_many_requests();
+        throw over_limit(found.verdict);
     }
     throw http::invalid_token();
 }
@@ -35,11 +33,13 @@ io::Task<void> authenticate_by_ticket(Call& call) {
     }
 }
 
-void require(const Route& route, const Principal& caller) {
+void require(const Route& route, const Principal& caller, std::string_view workspace) {
     if (route.kinds == anyone) {
         return;
     }
-    if (caller.kind == Kind::none || (route.kinds & only(caller.kind)) == 0) {
+    // the wrong kind and another workspace's than the location's count as none
+    if (caller.kind == Kind::none || (route.kinds & only(caller.kind)) == 0 ||
+        (!workspace.empty() && !same_slug(caller.workspace_slug, workspace))) {
         throw http::unauthorized();
     }
     if (caller.code_wanted) {
@@ -103,7 +103,7 @@ Answer await_admission(Call& call, const Route& route, io::Task<Verdict> admissi
 }
 
 Answer admit(Call& call, const Route& route) {
-    require(route, call.caller);
+    require(route, call.caller, call.request.workspace);
     Limits limits(1, limit_of(call, route));
     io::Task<Verdict> admission = call.portal.limiter.admit(std::move(limits));
     if (!admission.done()) {
@@ -187,11 +187,8 @@ http::Response failed(const Call& call) {
     return http::render(current_failure(call), surface_of(call.request.path), call.request);
 }
 
-// A route's headers follow those of the steps before it. A preflight's answer has its own CORS headers.
-http::Response finished(Call& call, http::Response response, bool failure) {
-    call.extra_headers.insert(call.extra_headers.end(), std::make_move_iterator(response.headers.begin()),
-                              std::make_move_iterator(response.headers.end()));
-    response.headers = std::move(call.extra_headers);
+// A preflight's answer has its own CORS headers.
+http::Response finished(const Call& call, http::Response response, bool failure) {
     response.limit = call.limit;
     if (call.request.method != http::Method::options || failure) {
         add_cors(call.request, call.portal.settings, response.headers);
@@ -212,6 +209,10 @@ Answer await_end(Call& call, Answer rest) {
 }
 
 }  // namespace
+
+http::Failure over_limit(const Verdict& verdict) {
+    return verdict.unavailable ? http::Failure(503, "", "Service Unavailable") : http::too_many_requests();
+}
 
 http::Failure current_failure(const Call& call) {
     http::Failure failure;

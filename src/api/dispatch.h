@@ -13,6 +13,9 @@ namespace portal::api {
 // with the request's id.
 io::Task<http::Response> dispatch(Call& call, Authenticator& authenticator, const Router& router);
 
+// What a verdict that refuses is answered: 429, or 503 where it could not be told. Its limit has the Retry-After.
+http::Failure over_limit(const Verdict& verdict);
+
 // What the exception that is being handled means to a caller; an unexpected one is logged. Rethrows http::BodyAborted.
 http::Failure current_failure(const Call& call);
 

@@ -1,5 +1,6 @@
 #include "api/mail_limit.h"
 
+#include "api/dispatch.h"
 #include "portal/email.h"
 
 namespace portal::api {
@@ -47,8 +48,7 @@ io::Task<Limits> charge_besides(Call& call, Limits limits) {
     if (!verdict.allowed) {
         limiter.give_back(call.admitted);
         call.admitted.clear();
-        throw verdict.unavailable ? http::Failure(503, "", "Service Unavailable")
-                                  : http::too_many_requests();
+        throw over_limit(verdict);
     }
     co_return std::move(verdict.charged);
 }

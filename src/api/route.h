@@ -47,7 +47,6 @@ struct Call {
     std::string body{};                                // read and within the limit; "" when the route takes none
     Limits admitted{};                                 // what this request was charged so far
     http::RateLimit limit{};                           // told by whatever answer follows, failures too
-    http::Headers extra_headers{};                     // likewise sent
     Groups groups = ~0u;                               // that the location serves
     Uuid ticket{};                                     // that opened an event stream, else nil
     const struct Route* route = nullptr;               // once it is found

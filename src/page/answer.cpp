@@ -201,7 +201,7 @@ io::Task<Response> answer_page(api::Call& call, Server& server, Address address)
             response.headers.push_back(std::move(header));
         }
     }
-    for (http::Header& header : call.extra_headers) {
+    for (http::Header& header : visit.headers) {
         response.headers.push_back(std::move(header));
     }
     response.limit = call.limit;

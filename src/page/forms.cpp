@@ -66,7 +66,7 @@ io::Task<ApiAnswer> ask_api(Visit& visit, std::string path, std::string slug, Js
 void pass_on(Visit& visit, Response& from) {
     for (http::Header& header : from.headers) {
         if (header.name == "Set-Cookie" || header.name == "Retry-After") {
-            visit.call.extra_headers.push_back(std::move(header));
+            visit.headers.push_back(std::move(header));
         }
     }
     visit.call.limit = from.limit;
@@ -238,7 +238,7 @@ io::Task<Response> log_out(Visit& visit, std::optional<House> house) {
     pass_on(visit, answer.response);
     if (answer.response.status == 401 && house) {
         // over already: the browser is to forget it all the same
-        visit.call.extra_headers.push_back({"Set-Cookie", clear_session_cookie(visit.call.portal.settings, slug)});
+        visit.headers.push_back({"Set-Cookie", clear_session_cookie(visit.call.portal.settings, slug)});
     }
     const std::string back = client ? "/client-portal?workspace=" + slug : portal_path(house);
     co_return see_other(visit.server.site.base() + back);

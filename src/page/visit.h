@@ -15,6 +15,7 @@ struct Visit {
     Address address;
     std::string_view language;
     std::string return_to;   // of ?return_to= or the form's field: a path of the site (http/site_path.h), else ""
+    http::Headers headers{};   // sent with whatever answer follows, failures too
 
     std::string say(std::string_view key, Texts::Values values = {}) const {
         return server.site.texts().say(language, key, values);

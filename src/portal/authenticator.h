@@ -29,7 +29,7 @@ struct Authentication {
         none,      // no bearer sent
         known,
         invalid,   // unknown, expired, revoked, malformed: 401 invalid_token
-        limited,   // too many of those from this address: 429
+        limited,   // too many of those from this address, or it could not be told: 429, 503
     };
     State state = State::none;
     Principal principal;

@@ -107,6 +107,20 @@ subtest 'which cookie' => sub {
     is($t->get('/api/v1/client-portal/config', headers => { Cookie => $mikes })->code, 401, 'integrators\' routes know no cookie');
 };
 
+subtest 'a bearer in a location of one workspace' => sub {
+    my $token = $t->session($mike);
+    my $ask = sub { $t->get("$path/sessions", token => $_[0], headers => { 'X-Bound' => $_[1], @_[2 .. $#_] }) };
+    is($ask->($token, $_)->code, 200, "its own, as $_") for qw(acme ACME);
+    is_answer($ask->($token, 'other'), 401, $unauthorized, 'another\'s counts as none');
+    is_answer($ask->($t->session($zoe), 'acme', Cookie => cookie_of($token)), 401, $unauthorized, 'and a cookie is no help');
+    my $access = $t->token($acme);
+    is($t->get('/api/v1/client-portal/config', token => $access, headers => { 'X-Bound' => 'acme' })->code, 200, 'an integrator\'s');
+    my $before = $t->value('SELECT count(*) FROM portal.customer_sessions');
+    is_answer($t->post('/api/customer-sessions/', token => $access, json => { customer_id => $mike->{id} }, headers => { 'X-Bound' => 'other' }),
+        401, $unauthorized, 'in another\'s');
+    is($t->value('SELECT count(*) FROM portal.customer_sessions'), $before, 'makes nothing');
+};
+
 subtest 'logout' => sub {
     my $cookie = cookie_of($t->session($mike));
     my $response = by_cookie(POST => 'logout', $cookie, @own);

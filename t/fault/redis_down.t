@@ -9,6 +9,7 @@ use PortalStream;
 my $t = PortalTest->new(workers => 2, location => <<'NGINX');
         location /closed/ { portal_rate_limit 50 60s name=closed on_error=deny; alias %%DIR%%/html/; }
         location /open/   { portal_rate_limit 50 60s name=open on_error=allow; alias %%DIR%%/html/; add_header X-Limit $portal_limit_status always; }
+        location /guarded/ { portal_workspace any; portal_auth any; alias %%DIR%%/html/; }
 NGINX
 $t->write_file('html/page.txt', "the page\n");
 my $ws = $t->workspace;
@@ -118,12 +119,14 @@ subtest 'away when nginx starts' => sub {
 };
 
 subtest 'the choice of a class' => sub {
-    $t->{option}{http} = 'portal_rate_limit_on_error client-portal deny; portal_rate_limit_on_error mail allow;';
+    $t->{option}{http} = 'portal_rate_limit_on_error client-portal deny; portal_rate_limit_on_error mail allow;
+        portal_rate_limit_on_error bad-token deny;';
     $t->reload;
     my $token = $t->token($ws);
     $t->stop('redis');
     $inviter = $t->token($ws);
     ok($t->wait_for(sub { $t->get($config, token => $token)->code == 503 }, 5), 'ordinary routes may be closed');
+    is_status($t->get($_, token => 'nonsense'), 503, "$_: tokens that are unknown, too") for $config, '/guarded/page.txt';
     $t->{option}{http} = 'portal_rate_limit_on_error mail allow;';
     $t->reload;
     is_status(invite(), 200, 'and mail may be open');
