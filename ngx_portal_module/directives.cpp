@@ -320,8 +320,6 @@ ngx_portal_check_helper(ngx_conf_t *, void *, void *data) noexcept
 }
 
 
-/* it stands in URLs and headers, and tells our tokens from others */
-
 static char *
 ngx_portal_check_heartbeat(ngx_conf_t *cf, void *, void *data) noexcept
 {
@@ -337,6 +335,8 @@ ngx_portal_check_heartbeat(ngx_conf_t *cf, void *, void *data) noexcept
     return NGX_CONF_OK;
 }
 
+
+/* it stands in URLs and headers, and tells our tokens from others */
 
 static char *
 ngx_portal_check_prefix(ngx_conf_t *, void *, void *data) noexcept
@@ -357,7 +357,7 @@ ngx_portal_check_prefix(ngx_conf_t *, void *, void *data) noexcept
 }
 
 
-/* NAME=N within bounds; false: another parameter, or the error is told */
+/* NAME=N within bounds; false: another parameter, or out of them */
 
 static bool
 number_parameter(ngx_str_t *value, std::string_view name, ngx_int_t low,
@@ -897,7 +897,10 @@ ngx_portal_workspace(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) noexcept
 }
 
 
-/* portal_rate_limit N WINDOW [key=...] [name=...] [on_error=...] | off */
+/*
+ * portal_rate_limit N WINDOW [key=...] [name=...] [on_error=...] [dry_run]
+ *                   | off
+ */
 
 static char *
 ngx_portal_rate_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)

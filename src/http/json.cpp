@@ -87,14 +87,16 @@ bool is_plain(std::string_view text) {
     return std::ranges::all_of(text, [](unsigned char c) { return c < 0x80 && escapes[c] == 0; });
 }
 
-void append_string(std::string& out, std::string_view text) {
+void append_plain(std::string& out, std::string_view text) {
+    out += '"';
+    out += text;
+    out += '"';
+}
+
+void append_escaped(std::string& out, std::string_view text) {
     static constexpr char digits[] = "0123456789ABCDEF";
     auto escape_of = [](char c) { return escapes[static_cast<unsigned char>(c)]; };
     out += '"';
-    if (is_plain(text)) {
-        out += text;
-        text = {};
-    }
     while (!text.empty()) {
         auto plain = std::find_if(text.begin(), text.end(), [&](char c) { return escape_of(c) != 0; });
         out.append(text.begin(), plain);
@@ -113,6 +115,10 @@ void append_string(std::string& out, std::string_view text) {
         text.remove_prefix(1);
     }
     out += '"';
+}
+
+void append_string(std::string& out, std::string_view text) {
+    is_plain(text) ? append_plain(out, text) : append_escaped(out, text);
 }
 
 // Jansson's own printing asks for the code point of each character, which is most of what a long answer costs.
@@ -221,10 +227,12 @@ Json::Json(std::string_view text) {
 }
 
 void append_json(std::string& out, std::string_view text) {
-    if (is_plain(text) || valid_utf8(text)) {
-        append_string(out, text);
+    if (is_plain(text)) {
+        append_plain(out, text);
+    } else if (valid_utf8(text)) {
+        append_escaped(out, text);
     } else {
-        append_string(out, repaired(text));
+        append_escaped(out, repaired(text));
     }
 }
 

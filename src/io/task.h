@@ -33,7 +33,10 @@ struct FrameAllocator {
     FrameAllocator() noexcept = default;
     template <class U>
     FrameAllocator(const FrameAllocator<U>&) noexcept {}
-    T* allocate(std::size_t count) { return static_cast<T*>(frame_allocate(count * sizeof(T))); }
+    T* allocate(std::size_t count) {
+        static_assert(alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+        return static_cast<T*>(frame_allocate(count * sizeof(T)));
+    }
     void deallocate(T* memory, std::size_t count) noexcept { frame_free(memory, count * sizeof(T)); }
     friend bool operator==(FrameAllocator, FrameAllocator) noexcept { return true; }
 };
