@@ -13,10 +13,13 @@
 namespace {
 
 
-/* what the access phase answers; NGX_OK lets the request pass */
+/*
+ * What the access phase answers.  NGX_DECLINED: nothing against the request;
+ * NGX_OK: somebody may come in, which is what "satisfy any" asks for.
+ */
 
 struct decision_t {
-    ngx_int_t                status = NGX_OK;
+    ngx_int_t                status = NGX_DECLINED;
     const char              *challenge = nullptr;
     portal::http::RateLimit  limit;
 };
@@ -49,6 +52,7 @@ public:
     }
 
     bool                      waiting = false;
+    bool                      refused = false;
 
 private:
     portal::io::Task<decision_t> decide(ngx_portal_loc_conf_t *plcf);
@@ -158,9 +162,9 @@ guard_t::outcome() noexcept try
         r_->headers_out.www_authenticate = h;
     }
 
-    if (decision.status != NGX_OK
-        && ngx_portal_request_id(r_, &id) == NGX_OK)
-    {
+    refused = decision.status > NGX_OK;
+
+    if (refused && ngx_portal_request_id(r_, &id) == NGX_OK) {
         (void) ngx_portal_add_header(r_, ngx_string("X-Request-ID"), id);
     }
 
@@ -182,6 +186,7 @@ guard_t::count(ngx_int_t status) noexcept
 
     switch (status) {
     case NGX_OK:
+    case NGX_DECLINED:
         counter = portal::Counter::access_passed;
         break;
 
@@ -265,6 +270,8 @@ guard_t::judge(ngx_portal_loc_conf_t *plcf, const ngx_str_t &slug,
 {
     const portal::Principal  &principal = found_.principal;
 
+    ctx_->auth_dry_run = 0;
+
     if (unavailable) {
         ctx_->auth_status = NGX_HTTP_SERVICE_UNAVAILABLE;
         decision.status = NGX_HTTP_SERVICE_UNAVAILABLE;
@@ -312,8 +319,8 @@ guard_t::judge(ngx_portal_loc_conf_t *plcf, const ngx_str_t &slug,
     }
 
     ctx_->auth_status = NGX_HTTP_OK;
-    ctx_->auth_dry_run = 0;
     ctx_->principal = principal;
+    decision.status = NGX_OK;
 }
 
 
@@ -349,7 +356,7 @@ guard_t::authenticate(const ngx_str_t *slug)
         found_ = co_await worker.authenticator.authenticate(*token, address);
     }
 
-    /* a browser's cookie that has run out is no attack: as if there were none */
+    /* a browser's cookie that has run out is no attack: as if it were none */
 
     if (by_cookie_ && found_.state == portal::Authentication::State::invalid) {
         found_.state = portal::Authentication::State::none;
@@ -395,6 +402,14 @@ guard_t::key_of(const ngx_portal_limit_t &limit) const
 }
 
 
+ngx_portal_limit_status_e
+passed(const portal::Verdict &verdict) noexcept
+{
+    return verdict.degraded ? ngx_portal_limit_degraded
+                            : ngx_portal_limit_passed;
+}
+
+
 portal::io::Task<void>
 guard_t::charge(ngx_array_t *array, decision_t &decision)
 {
@@ -417,14 +432,14 @@ guard_t::charge(ngx_array_t *array, decision_t &decision)
         decision.limit = verdict.limit;
 
         if (!verdict.allowed) {
-            ctx_->limit_status = 2;
+            ctx_->limit_status = ngx_portal_limit_refused;
             decision.status = verdict.unavailable
                                   ? NGX_HTTP_SERVICE_UNAVAILABLE
                                   : NGX_HTTP_TOO_MANY_REQUESTS;
             co_return;
         }
 
-        ctx_->limit_status = verdict.degraded ? 3 : 1;
+        ctx_->limit_status = passed(verdict);
     }
 
     charged_ = true;
@@ -433,12 +448,12 @@ guard_t::charge(ngx_array_t *array, decision_t &decision)
         portal::Verdict  verdict = co_await limiter.admit(std::move(tried));
 
         if (!verdict.allowed) {
-            ctx_->limit_status = 4;
+            ctx_->limit_status = ngx_portal_limit_dry_run;
             ngx_portal_this_worker->zone.count(
                 portal::Counter::access_dry_run);
 
-        } else if (ctx_->limit_status == 0) {
-            ctx_->limit_status = verdict.degraded ? 3 : 1;
+        } else if (ctx_->limit_status == ngx_portal_limit_none) {
+            ctx_->limit_status = passed(verdict);
         }
     }
 }
@@ -458,14 +473,10 @@ ngx_portal_access_handler(ngx_http_request_t *r) noexcept try
     plcf = static_cast<ngx_portal_loc_conf_t *>(
                ngx_http_get_module_loc_conf(r, ngx_portal_module));
 
-    /*
-     * our own routes go through the whole chain in their content handler;
-     * an error page of the site's is not refused a second time
-     */
+    /* our own routes go through the whole chain in their content handler */
 
     if ((plcf->kinds == 0 && plcf->limits == nullptr)
         || r != r->main
-        || r->error_page
         || r->content_handler == ngx_portal_api_handler
         || r->content_handler == ngx_portal_page_handler)
     {
@@ -485,6 +496,12 @@ ngx_portal_access_handler(ngx_http_request_t *r) noexcept try
 
     if (guard != nullptr && guard->waiting) {
         return guard->outcome();
+    }
+
+    /* the page that tells of a refusal of ours is not refused, too */
+
+    if (guard != nullptr && guard->refused && r->error_page) {
+        return NGX_DECLINED;
     }
 
     if (guard == nullptr) {

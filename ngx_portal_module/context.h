@@ -10,6 +10,16 @@
 #include "portal/principal.h"
 
 
+/* of portal_rate_limit */
+enum ngx_portal_limit_status_e {
+    ngx_portal_limit_none = 0,
+    ngx_portal_limit_passed,
+    ngx_portal_limit_refused,
+    ngx_portal_limit_degraded,     /* passed, by this node alone */
+    ngx_portal_limit_dry_run       /* passed, dry_run refuses */
+};
+
+
 struct ngx_portal_context_t {
     void               *exchange;       /* of the content handler's */
     void               *guard;          /* of the access phase's */
@@ -18,10 +28,9 @@ struct ngx_portal_context_t {
     portal::Principal   principal;
     ngx_uint_t          auth_status;    /* 0: not asked; 200, 401, 403 ... */
     ngx_uint_t          auth_dry_run;   /* let through nevertheless */
-    ngx_uint_t          limit_status;   /* 0: none; 1: passed; 2: refused;
-                                           3: passed while degraded;
-                                           4: passed, dry_run refuses */
     ngx_str_t           credential;     /* taken out of the request line */
+
+    ngx_portal_limit_status_e  limit_status;
 };
 
 

@@ -552,8 +552,8 @@ ngx_portal_origins(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) noexcept
 
 
 static bool
-is_range(std::string_view text) noexcept
-try {
+is_range(std::string_view text) noexcept try
+{
     portal::IpRange::parse(text);
     return true;
 
@@ -839,7 +839,8 @@ ngx_portal_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf) noexcept try
         } else {
             return invalid(cf, cmd, &value[i],
                            "\"customer\", \"member\", \"workspace\", "
-                           "\"portal\", \"any\", \"off\", \"scope=\" or \"dry_run\"");
+                           "\"portal\", \"any\", \"off\", \"scope=\" or "
+                           "\"dry_run\"");
         }
     }
 
@@ -1006,6 +1007,20 @@ ngx_portal_rate_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                                "\"%V\" of the name \"%s\" was given with "
                                "another rate before, and they would share "
                                "their counters", &cmd->name, name.c_str());
+            return static_cast<char *>(NGX_CONF_ERROR);
+        }
+    }
+
+    /* without a caller both would count his address, in the same counter */
+
+    slot = static_cast<ngx_portal_limit_t *>(plcf->limits->elts);
+
+    for (i = 0; i < plcf->limits->nelts; i++) {
+        if (slot[i].policy.name == name) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"%V\" of the name \"%s\" is given twice "
+                               "here, \"name=\" tells them apart",
+                               &cmd->name, name.c_str());
             return static_cast<char *>(NGX_CONF_ERROR);
         }
     }

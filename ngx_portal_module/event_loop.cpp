@@ -151,8 +151,8 @@ public:
 
 private:
     struct slot_t {
-        ngx_event_t   event;   /* first: the handler is given its address */
-        event_timer_t     *owner;
+        ngx_event_t     event;   /* first: the handler is given its address */
+        event_timer_t  *owner;
     };
 
     static void on_timer(ngx_event_t *ev) noexcept
@@ -225,7 +225,7 @@ std::unique_ptr<portal::io::Timer>
 ngx_portal_event_loop::timer(std::function<void()> fired, Hold hold)
 {
     return std::make_unique<event_timer_t>(std::move(fired),
-                                      hold == Hold::nothing);
+                                           hold == Hold::nothing);
 }
 
 

@@ -26,7 +26,6 @@ public:
 private:
     static void run_posted(ngx_event_t *ev) noexcept;
 
-    /* first: the handler finds the loop by its address */
-    ngx_event_t              posted_;
+    ngx_event_t              posted_;   /* its data is the loop */
     portal::io::PostedQueue  queue_;
 };

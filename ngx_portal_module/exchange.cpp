@@ -596,6 +596,12 @@ exchange_t::begin_body(std::size_t limit) noexcept
     if (body_state_ == reading) {
         r_->read_event_handler = on_body_readable;
         r_->write_event_handler = ngx_http_request_empty_handler;
+
+    } else if (suspended_) {
+
+        /* nginx has stopped to look at the client: it is all there */
+
+        wait_for_client();
     }
 }
 
@@ -654,7 +660,7 @@ exchange_t::on_body(ngx_http_request_t *r) noexcept
 
 
 void
-exchange_t::take_buffers() noexcept
+exchange_t::take_buffers() noexcept try
 {
     ngx_buf_t    *b;
     ngx_chain_t  *cl;
@@ -667,7 +673,7 @@ exchange_t::take_buffers() noexcept
 
         if (!ngx_buf_in_memory(b)) {
 
-            /* in a temporary file: an earlier reader found it that large */
+            /* an earlier reader put it into a file, which we do not open */
 
             if (ngx_buf_size(b) != 0) {
                 body_state_ = too_large;
@@ -683,12 +689,20 @@ exchange_t::take_buffers() noexcept
             body_.append(reinterpret_cast<char *>(b->pos), b->last - b->pos);
         }
 
-        b->pos = b->last;
+        /* what others have read is theirs, too: a mirror sends it on */
+
+        if (r_->request_body_no_buffering) {
+            b->pos = b->last;
+        }
     }
 
     if (r_->request_body && r_->request_body_no_buffering) {
         r_->request_body->bufs = nullptr;
     }
+
+} catch (const std::bad_alloc &) {
+    body_state_ = aborted;
+    body_error_ = NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 

@@ -49,8 +49,8 @@ ngx_module_t  ngx_portal_module = {
 
 /*
  * Gives the paths of portal_api and portal_page to our content handlers,
- * whatever handler the location has for the others.  A path below /api/ that nobody serves is
- * answered by us, too, in the API's own shape.
+ * whatever handler the location has for the others.  A path below /api/ that
+ * nobody serves is answered by us, too, in the API's own shape.
  */
 
 static ngx_int_t

@@ -204,7 +204,7 @@ ngx_portal_redact_handler(ngx_http_request_t *r) noexcept try
     std::string            credential;
     ngx_portal_context_t  *ctx;
 
-    if (r != r->main || r->internal || ngx_portal_this_worker == nullptr) {
+    if (r != r->main || r->internal) {
         return NGX_DECLINED;
     }
 

@@ -117,10 +117,9 @@ ngx_portal_init_main_conf(ngx_conf_t *cf, void *conf) noexcept try
     for (auto &each : needed) {
         if (each.missing) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"%s\" is needed in http {} where "
-                               "\"portal_api\", \"portal_page\", "
-                               "\"portal_auth\" or \"portal_rate_limit\" is "
-                               "used",
+                               "\"%s\" is needed in http {} where a "
+                               "directive of a location is used, such as "
+                               "\"portal_api\" or \"portal_auth\"",
                                each.directive);
             return static_cast<char *>(NGX_CONF_ERROR);
         }
@@ -168,6 +167,13 @@ ngx_portal_init_main_conf(ngx_conf_t *cf, void *conf) noexcept try
     settings.body_limit = pmcf->body_limit;
     settings.invite_wait = (std::int64_t) pmcf->invite_wait;
     product.streams.heartbeat = (std::int64_t) pmcf->stream_heartbeat;
+
+    if (pmcf->logo_root.len != 0
+        && ngx_conf_full_name(cf->cycle, &pmcf->logo_root, 0) != NGX_OK)
+    {
+        return static_cast<char *>(NGX_CONF_ERROR);
+    }
+
     settings.portal_logo_root = ngx_portal_string(pmcf->logo_root);
 
     ngx_portal_copy_words(pmcf->credential_origins,
@@ -237,7 +243,7 @@ ngx_portal_copy_ranges(ngx_array_t *array,
 static ngx_int_t
 ngx_portal_read_secrets(ngx_conf_t *cf, ngx_portal_main_conf_t *pmcf)
 {
-    u_char            buf[16384];
+    u_char            buf[16385];   /* one more than is taken */
     ssize_t           n;
     ngx_fd_t          fd;
     ngx_str_t        *path = &pmcf->secret_file;
@@ -276,6 +282,14 @@ ngx_portal_read_secrets(ngx_conf_t *cf, ngx_portal_main_conf_t *pmcf)
         return NGX_ERROR;
     }
 
+    if (n == sizeof(buf)) {
+        ngx_explicit_memzero(buf, sizeof(buf));
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"portal_secret_file\": \"%V\" is longer than "
+                           "16 KiB", path);
+        return NGX_ERROR;
+    }
+
     if (pmcf->token_prefix.data != nullptr) {
         prefix = ngx_portal_string(pmcf->token_prefix);
     }
@@ -299,7 +313,7 @@ ngx_portal_read_secrets(ngx_conf_t *cf, ngx_portal_main_conf_t *pmcf)
 }
 
 
-/* all of the page is read here: a worker opens no file */
+/* all of the page is read here: a worker opens logos only */
 
 static ngx_int_t
 ngx_portal_read_page(ngx_conf_t *cf, ngx_portal_main_conf_t *pmcf)
@@ -404,7 +418,10 @@ ngx_portal_create_loc_conf(ngx_conf_t *cf) noexcept
 }
 
 
-/* portal_api and portal_page are of their own location, the rest is inherited */
+/*
+ * portal_api and portal_page are of their own location and of what lies in it
+ * without a name, "if" and "limit_except"; the rest is inherited
+ */
 
 char *
 ngx_portal_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child) noexcept
@@ -413,6 +430,14 @@ ngx_portal_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child) noexcept
     auto  *conf = static_cast<ngx_portal_loc_conf_t *>(child);
 
     ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = static_cast<ngx_http_core_loc_conf_t *>(
+               ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+
+    if (clcf->noname && conf->groups == 0 && !conf->page) {
+        conf->groups = prev->groups;
+        conf->page = prev->page;
+    }
 
     if (!conf->auth_set) {
         conf->kinds = prev->kinds;
@@ -454,9 +479,6 @@ ngx_portal_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child) noexcept
 
         /* the limit of both is portal_body_limit, kept by ourselves */
 
-        clcf = static_cast<ngx_http_core_loc_conf_t *>(
-                   ngx_http_conf_get_module_loc_conf(cf,
-                                                     ngx_http_core_module));
         clcf->client_max_body_size = 0;
     }
 

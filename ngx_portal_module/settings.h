@@ -78,6 +78,10 @@ struct ngx_portal_limit_t {
 };
 
 
+static_assert(std::is_trivially_copyable_v<ngx_portal_limit_t>,
+              "it lies in an ngx_array_t");
+
+
 struct ngx_portal_loc_conf_t {
     portal::api::Groups         groups;       /* 0: no portal_api here */
     ngx_uint_t                  page;         /* portal_page here */

@@ -33,6 +33,7 @@ private:
     void run() noexcept override;
     void cancel() noexcept override;
 
+    void await_headers() noexcept;
     bool may_take_over() const noexcept;
     void take_over() noexcept;
     static void free_header_buffers(ngx_connection_t *c,
@@ -59,7 +60,7 @@ private:
     ngx_portal_streams                         &streams_;
     std::unique_ptr<portal::http::StreamBody>   body_;
     ngx_connection_t                           *connection_;
-    ngx_http_request_t                         *request_;   /* NULL: taken over */
+    ngx_http_request_t                         *request_;   /* until taken over */
     ngx_http_cleanup_t                         *cleanup_ = nullptr;
     ngx_chain_t                                *free_ = nullptr;
     ngx_chain_t                                *busy_ = nullptr;
@@ -212,7 +213,12 @@ ngx_portal_stream::run() noexcept
     }
 
     if (request_->buffered || connection_->buffered) {
-        return;   /* on_request_write() comes back here */
+        await_headers();
+        return;
+    }
+
+    if (connection_->write->timer_set) {
+        ngx_del_timer(connection_->write);
     }
 
     if (may_take_over()) {
@@ -221,6 +227,27 @@ ngx_portal_stream::run() noexcept
 
     started_ = true;
     body_->start(*this);
+}
+
+
+/* on_request_write() goes on when they are out */
+
+void
+ngx_portal_stream::await_headers() noexcept
+{
+    ngx_event_t               *wev = connection_->write;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = static_cast<ngx_http_core_loc_conf_t *>(
+               ngx_http_get_module_loc_conf(request_, ngx_http_core_module));
+
+    if (!wev->timer_set) {
+        ngx_add_timer(wev, clcf->send_timeout);
+    }
+
+    if (ngx_handle_write_event(wev, clcf->send_lowat) != NGX_OK) {
+        fail("out of memory");
+    }
 }
 
 
@@ -241,6 +268,7 @@ ngx_portal_stream::may_take_over() const noexcept
            && r->header_in->pos == r->header_in->last
            && r->headers_out.content_encoding == nullptr
            && r->headers_out.trailers.part.nelts == 0
+           && r->count == 1
            && r->posted_requests == nullptr
            && r->postponed == nullptr
            && !connection_->error
@@ -632,6 +660,12 @@ ngx_portal_stream::on_request_write(ngx_http_request_t *r) noexcept
     if (!stream->started_) {
 
         /* the headers are still on their way */
+
+        if (r->connection->write->timedout) {
+            r->connection->timedout = 1;
+            stream->fail("client is too slow");
+            return;
+        }
 
         if (ngx_http_output_filter(r, nullptr) == NGX_ERROR) {
             stream->fail("client is gone");

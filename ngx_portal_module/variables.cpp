@@ -264,6 +264,8 @@ ngx_portal_limit_status_variable(ngx_http_request_t *r,
 {
     ngx_portal_context_t  *ctx;
 
+    /* by ngx_portal_limit_status_e */
+
     static const ngx_str_t  names[] = {
         ngx_null_string,
         ngx_string("PASSED"),
@@ -274,7 +276,7 @@ ngx_portal_limit_status_variable(ngx_http_request_t *r,
 
     ctx = ngx_portal_find_context(r);
 
-    if (ctx == nullptr || ctx->limit_status == 0) {
+    if (ctx == nullptr || ctx->limit_status == ngx_portal_limit_none) {
         v->not_found = 1;
         return NGX_OK;
     }

@@ -43,8 +43,7 @@ class Zone {
     static constexpr std::size_t minimum = 4u << 20;
     static constexpr std::size_t longest_config = 8192;
 
-    // Lays out `size` zeroed bytes at `memory`, or adopts what format() left there earlier.
-    // false: the memory holds something of another version.
+    // Lays out `size` zeroed bytes at `memory`.
     static void format(void* memory, std::size_t size) noexcept;
     // Whether `memory` was laid out by this version; `size` is not less than format() was given.
     static bool recognises(const void* memory, std::size_t size) noexcept;

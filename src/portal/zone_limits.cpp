@@ -47,6 +47,8 @@ void Zone::Log::expire(Zone& zone, std::int64_t now, std::uint32_t window) noexc
             Pool& pool = zone.header().pool;
             next->next = pool.free;
             pool.free = index;
+        } else if (first.begin == first.end) {
+            break;   // a process that was killed left more in the total than in the steps
         }
     }
     clear(zone);
@@ -232,6 +234,7 @@ Zone::Outcome Zone::admit(Admission* admissions, std::size_t count, bool with_re
         }
         if (!entry.log.append(*this, time)) {
             for (std::size_t undo = 0; undo < index; ++undo) {
+                Marked undoing(*buckets[undo]);
                 entries[undo]->log.remove(*this, admissions[undo].logged_at);
             }
             deciding = index;

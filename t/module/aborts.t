@@ -113,6 +113,28 @@ subtest 'while PostgreSQL is asked' => sub {
         sub { $t->db->rollback });
 };
 
+subtest 'while a transaction runs, the body having come while the caller was looked up' => sub {
+    my $ws = $t->workspace;
+    my ($token, $customer, $mark) = ($t->token($ws), $t->customer($ws), 'mark' . ++$asked);
+    my $sessions = $t->db->clone;
+    $sessions->begin_work;
+    $sessions->do('LOCK TABLE portal.customer_sessions IN ACCESS EXCLUSIVE MODE');
+    $t->db->begin_work;
+    $t->db->do('LOCK TABLE portal.workspace_access_tokens IN ACCESS EXCLUSIVE MODE');
+    my ($head, $body) = $t->bytes(POST => "/api/customer-sessions/?$mark", token => $token, json => { customer_id => $customer->{id} }) =~ /^(.*?\r\n\r\n)(.*)$/s;
+    my $socket = $t->connect;
+    print $socket $head;
+    sleep 0.1;
+    print $socket $body;
+    sleep 0.1;
+    $t->db->rollback;
+    sleep 0.1;
+    close $socket;
+    ok(logged($mark, 499), 'the client closes: 499');
+    $sessions->rollback;
+    $sessions->disconnect;
+};
+
 subtest 'while a transaction runs: whole or not at all' => sub {
     my $ws = $t->workspace;
     my ($token, $customer) = ($t->token($ws), $t->customer($ws));

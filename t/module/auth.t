@@ -33,6 +33,12 @@ $t->{option}{location} = <<"NGINX";
         location /basic/  { satisfy any; portal_workspace any; portal_auth any; auth_basic site; auth_basic_user_file %%DIR%%/users;
             alias %%DIR%%/html/; }
 
+        location /limited/ { satisfy any; deny all; auth_basic site; auth_basic_user_file %%DIR%%/users;
+            portal_rate_limit 1000 60s name=limited; alias %%DIR%%/html/; }
+        location /tried/  { satisfy any; deny all; portal_workspace any; portal_auth any dry_run; alias %%DIR%%/html/; }
+        location /fallen/ { error_page 404 = \@guarded; alias %%DIR%%/html/; }
+        location \@guarded { portal_workspace any; portal_auth customer; root %%DIR%%/html; try_files /page.txt =404; }
+
         location /sign/ { portal_workspace any; portal_auth any; error_page 401 = \@sign_in; alias %%DIR%%/html/; }
         location \@sign_in { return 302 https://example.com/sign-in; }
         location /paged/ { portal_workspace any; portal_auth any; portal_rate_limit 50 60s name=paged;
@@ -146,6 +152,21 @@ subtest 'satisfy any, with auth_basic' => sub {
     my $neither = ask('/basic/page.txt');
     is_status($neither, 401);
     is_deeply([sort $neither->header('WWW-Authenticate')], ['Basic realm="site"', 'Bearer realm="portal"'], 'both challenges');
+};
+
+subtest 'satisfy any: what nobody asked for lets nobody in' => sub {
+    my $refused = ask('/limited/page.txt');
+    is_status($refused, 401, 'a limit that has room');
+    is($refused->header('WWW-Authenticate'), 'Basic realm="site"', 'the password is wanted');
+    let_in(ask('/limited/page.txt', undef, headers => { Authorization => 'Basic YW5uOnNlY3JldA==' }), 'with it');
+    is_status(ask('/tried/page.txt'), 403, 'a dry run');
+    let_in(ask('/tried/page.txt', $token{customer}), 'whom it would let in comes in');
+};
+
+subtest 'a location that an error_page leads to is guarded' => sub {
+    nobody(ask('/fallen/none'), 'the error of another');
+    is(ask('/fallen/none', $token{customer})->content, "the page\n", 'a customer');
+    nobody(ask('/fallen/none', $token{member}), 'a member');
 };
 
 subtest 'satisfy all: allow and deny come first' => sub {

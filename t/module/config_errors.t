@@ -226,6 +226,7 @@ subtest 'bad values in locations' => sub {
         ['portal_rate_limit 5 1s key=colour;', qr/"key=colour".*key=principal\|customer\|workspace\|address/],
         ['portal_rate_limit 5 1s name=;', qr/name=NAME/], ['portal_rate_limit 5 1s name=a,b;', qr/name=NAME/],
         ['portal_rate_limit 5 1s on_error=ignore;', qr/on_error=allow\|deny/],
+        ['portal_rate_limit 5 1s; portal_rate_limit 5 1s key=address;', qr/the name "site-5-1s" is given twice here/],
         ['portal_rate_limit 5 1s name=client-portal;', qr/name of a class of the API/],
         ['portal_rate_limit 5 1s name=a; ' . join(' ', map { "portal_rate_limit 5 1s name=b$_;" } 1 .. 4), qr/more than four times/];
     bad('a workspace of nothing', qr/a slug, a variable, or "any"/, 'portal_workspace "";',

@@ -1,11 +1,12 @@
-# portal_api serves the paths of its routes; every other path of the location stays the site's own.
+# portal_api serves the paths of its routes; every other path of the location stays the site's own, and so do its blocks
+# and what other modules do there.
 use strict; use warnings; use utf8;
 use Test::More;
 use PortalTest;
 
 my $t = PortalTest->new(nginx => 0);
 my $echo = $t->echo;
-my ($backend, $files, $some) = map { $t->free_port } 1 .. 3;
+my ($backend, $files, $some, $blocks, $mirrored, $seen) = map { $t->free_port } 1 .. 6;
 $t->{option}{server} = 'location / { return 418; }';
 $t->{option}{http} = <<"NGINX";
     server { listen 127.0.0.1:$backend; location /api/ { portal_api; proxy_pass http://127.0.0.1:$echo; } }
@@ -14,9 +15,15 @@ $t->{option}{http} = <<"NGINX";
         location /api/v1/client-portal/ { portal_api client-portal; proxy_pass http://127.0.0.1:$echo; }
         location /api/customer-sessions { portal_api sessions; }
         location / { proxy_pass http://127.0.0.1:$echo; } }
+    server { listen 127.0.0.1:$blocks; location /api/ { portal_api; proxy_pass http://127.0.0.1:$echo;
+        limit_except GET { allow 127.0.0.1; deny all; } if (\$http_x_mark) { set \$mark 1; } } }
+    server { listen 127.0.0.1:$mirrored; location /api/ { portal_api; mirror /seen; }
+        location /seen { internal; proxy_pass http://127.0.0.1:$seen\$request_uri; } }
+    log_format seen escape=none '\$request_uri \$request_body';
+    server { listen 127.0.0.1:$seen; access_log %%DIR%%/seen.log seen; location / { proxy_pass http://127.0.0.1:$echo; } }
 NGINX
 $t->start('nginx');
-my %port = (bare => $t->port, backend => $backend, files => $files, some => $some);
+my %port = (bare => $t->port, backend => $backend, files => $files, some => $some, blocks => $blocks, mirrored => $mirrored);
 my $ws = $t->workspace;
 my $token = $t->token($ws);
 my $config = '/api/v1/client-portal/config';
@@ -73,6 +80,24 @@ subtest 'groups' => sub {
     is_ours(ask('some', POST => '/api/customer-sessions/', token => $token, json => {}), 422, 'sessions');
     is_theirs(ask('some', POST => '/api/member-sessions/', json => {}), 'POST /api/member-sessions/', 'not named');
     is_theirs(ask('some', GET => '/api/v2'), 'GET /api/v2', 'the rest');
+};
+
+subtest 'limit_except and if' => sub {
+    is_ours(ask('blocks', GET => $config, token => $token), 200, 'a route');
+    is_ours(ask('blocks', GET => $config, token => $token, headers => { 'X-Mark' => 1 }), 200, 'in the block of an if');
+    is_ours(ask('blocks', POST => '/api/customer-sessions/', token => $token, json => {}), 422, 'in that of a limit_except');
+    is_theirs(ask('blocks', POST => '/api/none', json => {}), 'POST /api/none', 'no route');
+    is_status(ask('blocks', POST => '/api/customer-sessions/', token => $token, json => {}, headers => { 'X-Real-IP' => '10.0.0.1' }), 403, 'one that is denied');
+};
+
+subtest 'a mirror sees the body, too' => sub {
+    my $customer = $t->customer($ws);
+    my $size = 0;
+    for my $path ('/api/customer-sessions/', '/api/customer-sessions/?again') {
+        my $response = ask('mirrored', POST => $path, token => $token, json => { customer_id => $customer->{id} });
+        is_ours($response, 201, 'a POST');
+        ok($t->wait_for(sub { $t->log_text('seen.log') =~ /^\Q$path\E \{"customer_id":"$customer->{id}"\}$/m }, 5), 'mirrored whole') or diag $t->log_text('seen.log');
+    }
 };
 
 subtest 'odd paths' => sub {
