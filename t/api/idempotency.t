@@ -113,9 +113,15 @@ subtest 'what is kept holds no token in clear' => sub {
 };
 
 subtest 'keys that are none' => sub {
-    my $response = create('k' x 256, { customer_id => $customer->{id} });
-    ok($response->code == 422 || $response->code == 400, 'too long: ' . $response->code);
-    is_status(create('k' x 255, { customer_id => $customer->{id} }), 201, '255 is fine');
+    my $try = sub { create($_[0], { customer_id => $customer->{id} }) };
+    for (['k' x 256, 'string_too_long', 'too long'], ['', 'string_too_short', 'empty'], ["k\x{e4}", 'value_error', 'not ASCII'], ["k\x01", 'value_error', 'a control character']) {
+        my ($key, $type, $name) = @$_;
+        my $response = $try->($key);
+        is_status($response, 422, $name);
+        is_deeply([map { $_->{type}, @{ $_->{loc} } } @{ json_of($response)->{detail} }], [$type, 'header', 'Idempotency-Key'], "$name: told");
+    }
+    is_status($try->('k' x 255), 201, '255 is fine');
+    is_status($try->(' ~'), 201, 'and what is printable');
 };
 
 $t->done;

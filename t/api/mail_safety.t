@@ -64,7 +64,7 @@ subtest 'markup in a message' => sub {
 subtest 'names' => sub {
     for my $name (qq(Ann\r\nBcc: victim\@example.net), qq("Ann" <other\@example.net>), 'Ünïcödé ' . 'ä' x 200, q(<b>Bold</b> & "Co"),
         'a' x 250, '=?utf-8?q?x?=', q(Ann, Bob), "tab\there") {
-        my $contact = eval { $t->contact($ws, name => $name) } or next;   # the table may refuse it first
+        my $contact = $t->contact($ws, name => $name);
         my ($response, $mail) = invite($contact);
         is_status($response, 200);
         is_one_mail($mail, $contact);

@@ -45,7 +45,7 @@ subtest 'pipelining' => sub {
     # a body nobody read is not taken for the next request
     @codes = $t->raw("POST /api/nonsense HTTP/1.1\r\nHost: x\r\nContent-Length: 30\r\n\r\nGET /api/v1/client-portal/x \r\n"
         . "GET $config HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer $token\r\n\r\n") =~ /HTTP\/1\.1 (\d+)/g;
-    is($codes[0], 404, 'not found') ;
+    is_deeply(\@codes, [404, 200], 'a body that nobody read');
     alive();
 };
 

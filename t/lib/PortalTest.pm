@@ -300,9 +300,18 @@ sub stop {
     if ($name eq 'postgres') { $_ && $_->disconnect for delete @$self{qw(db)} }
     # a killed PostgreSQL would leave its children for a while, and they the shared memory
     kill $signal // $goodbye{$name} // 'TERM', $name eq 'postgres' && ($signal // '') eq 'KILL' ? -$pid : $pid;
-    $self->wait_for(sub { waitpid($pid, WNOHANG) != 0 }, 15 * $SLOW, 0.01)
-        or do { Test::More::diag("$name did not end, killing it"); kill 'KILL', -$pid; waitpid $pid, 0;
-            push @{ $self->{stuck} }, $name };
+    my $status;
+    if ($self->wait_for(sub { my $gone = waitpid $pid, WNOHANG; $status = $?; $gone != 0 }, 15 * $SLOW, 0.01)) {
+        # 9 is ours, 15 of those who have no handler for it
+        my ($by, $code) = ($status & 127, $status >> 8);
+        push @{ $self->{crashed} }, "$name: " . ($by ? "signal $by" : "exit code $code")
+            if $status != -1 && ($by ? $by != 9 && $by != 15 : $code && ($signal // '') ne 'KILL');
+    } else {
+        Test::More::diag("$name did not end, killing it");
+        kill 'KILL', -$pid;
+        waitpid $pid, 0;
+        push @{ $self->{stuck} }, $name;
+    }
     unlink "$self->{dir}/pg/postmaster.pid" if $name eq 'postgres';
     if (my $monitor = $name eq 'redis' && CORE::delete $self->{pid}{monitor}) {    # it has more to read, and then ends
         $self->wait_for(sub { waitpid($monitor, WNOHANG) != 0 }, 10 * $SLOW, 0.005);
@@ -925,6 +934,7 @@ sub done {
         grep { /Sanitizer|runtime error:/ } split /\n/, join '', map { $self->log_text($_) } qw(error.log nginx.log helper.log);
     Test::More::is(substr($found, 0, 8000), '', 'no sanitizer report');
     Test::More::is(join(' ', @{ $self->{stuck} // [] }), '', 'no process left behind');
+    Test::More::is(join("\n", @{ $self->{crashed} // [] }), '', 'no process ended otherwise than it was told');
     Test::More::is($self->unlike_openapi, '', 'answers match the OpenAPI document');
     my @leaks;
     for my $log (qw(error.log access.log nginx.log helper.log postgres.log)) {
