@@ -83,7 +83,8 @@ subtest 'values at their edges' => sub {
         [enabled_modules => [qw(invoices proposals contracts tasks projects tickets files)]], [is_active => false],
         [is_active => true], [allow_file_sharing => false], [show_activity_feed => false],
         [portal_logo => 'portal-logos/logo.png'], [portal_logo => 'https://example.com/logo.png'], [portal_logo => 'HTTPS://example.com/logo.png'], [portal_logo => undef],
-        [welcome_message => 'Grüß Gott']);
+        [welcome_message => 'Grüß Gott'], [welcome_message => ''], [welcome_message => 'ü' x 2000], [portal_name => 'ü' x 256], [portal_name => 'P'],
+        [portal_logo => 'https://example.com/' . 'a' x 2063]);
     for (@good) {
         my ($field, $value) = @$_;
         my $response = change({ $field => $value });
@@ -97,7 +98,8 @@ subtest 'values at their edges' => sub {
         [enabled_modules => ['nonsense']], [enabled_modules => 'invoices'], [enabled_modules => [1]],
         [enabled_modules => undef], [is_active => 'yes'], [is_active => 1], [is_active => undef],
         [allow_file_sharing => 'x'], [show_activity_feed => []], [portal_name => 5], [portal_name => undef],
-        [portal_name => ''], [welcome_message => 5], [portal_logo => 5], [portal_logo => '../../etc/passwd'],
+        [portal_name => ''], [portal_name => 'ü' x 257], [welcome_message => 'ü' x 2001], [portal_logo => 'https://example.com/' . 'a' x 2064],
+        [portal_logo => ''], [welcome_message => 5], [portal_logo => 5], [portal_logo => '../../etc/passwd'],
         [portal_logo => '/etc/passwd'], [portal_logo => 'http://example.com/logo.png'],
         [portal_logo => 'javascript:alert(1)'], [portal_logo => 'a/../../b'],
         map { [portal_logo => "logo$_.png"], [portal_logo => "https://example.com/logo$_.png"] } "\n", "\x7f", "\x{85}", "\x{2028}");

@@ -145,6 +145,8 @@ subtest 'ids' => sub {
         for '', 'x', substr($john->{id}, 1), "$john->{id}0", '{' . $john->{id} . '}', "$john->{id}\n";
     refused(create(customer_id => '8d0f0e7c-5a4f-1b1e-9d57-3f1c5bb0a001'), 'uuid_version', ['body', 'customer_id'],
         'UUID version 4 expected', 'version 1');
+    refused(create(external_customer_id => ''), 'string_too_short', ['body', 'external_customer_id']);
+    refused(create(customer_id => $john->{id}, external_member_id => ''), 'string_too_short', ['body', 'external_member_id']);
     refused(create(external_customer_id => 5), 'string_type', ['body', 'external_customer_id'],
         'Input should be a valid string', 'external id a number');
 };

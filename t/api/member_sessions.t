@@ -52,6 +52,12 @@ refused({ member_id => $gone->{id} }, 'value_error', 'member_id', 'Member does n
 refused({ member_id => $orphan->{id} }, 'value_error', 'member_id', 'Member does not exist.', 'of a deleted customer');
 refused({ member_id => $foreign->{id} }, 'value_error', 'member_id', 'Member does not exist.', 'of another workspace');
 refused({ member_id => $owner->{id}, return_url => 'ftp://x/' }, 'url_scheme', 'return_url', undef, 'return_url');
+refused({ member_id => $owner->{id}, expires_in => 59 }, 'greater_than_equal', 'expires_in', undef, 'too short a life');
+refused({ member_id => $owner->{id}, expires_in => 3601 }, 'less_than_equal', 'expires_in', undef, 'too long a life');
+refused({ member_id => $owner->{id}, return_url => 'https://example.com/' . 'a' x 2064 }, 'string_too_long', 'return_url', undef, '2084 characters');
+for ({ expires_in => 60 }, { expires_in => 3600 }, { return_url => 'https://example.com/' . 'a' x 2063 }, { return_url => undef, expires_in => undef }) {
+    is_status($t->post($path, token => $token, json => { member_id => $owner->{id}, %$_ }), 201, 'at its edge: ' . join ' ', sort keys %$_);
+}
 
 subtest 'without the member model' => sub {
     my $plain = $t->workspace;

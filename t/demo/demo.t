@@ -8,6 +8,7 @@ use IO::Socket::INET;
 use JSON::PP;
 use Test::More;
 use Time::HiRes qw(sleep);
+use SeedExamples;
 
 my $root = abs_path(dirname(__FILE__) . '/../..');
 my $base = tempdir('portal-demo-XXXXXX', DIR => '/tmp', CLEANUP => 0);
@@ -101,6 +102,27 @@ subtest 'the data' => sub {
     cmp_ok($scopes, '>=', 10, 'a token of every scope');
 };
 
+subtest 'the public examples run on it' => sub {
+    my %our = (url => $env->{PORTAL_URL}, token => $env->{PORTAL_ACCESS_TOKEN}, customer => $env->{PORTAL_CUSTOMER_ID},
+        contact => $env->{PORTAL_CONTACT_ID}, company => $env->{PORTAL_COMPANY_ID});
+    local $ENV{RAPIDLY_ACCESS_TOKEN} = $our{token};
+    local $ENV{CURL_HOME} = $base;
+    open my $rc, '>', "$base/.curlrc" or die $!;
+    print $rc qq(silent\nshow-error\nfail-with-body\n);
+    close $rc;
+    my $file = "$base/example.mjs";
+    for my $name (sort keys %example) {
+        open my $out, '>:encoding(UTF-8)', $file or die $!;
+        print $out adapted($example{$name}, %our);
+        close $out;
+        my $said = $name =~ /_js$/ ? `node $file 2>&1` : `bash $file 2>&1`;
+        is($?, 0, $name) or diag $said;
+        my $wanted = { session => qr{\Q$our{url}/$env->{PORTAL_WORKSPACE_SLUG}\E/portal\?customer_session_token=portal_cst_}, config => qr/Acme Client Portal/,
+            invite => qr/portal_cpt_/, token => qr/portal_cpt_/ }->{ $name =~ s/_.*//r };
+        like($said, $wanted, "$name: what it is for");
+    }
+};
+
 subtest 'a second call finds it running' => sub {
     my %before = map { $_ => pid_of('one', $_) } @names;
     my ($code, $output) = demo('one');
@@ -148,9 +170,23 @@ subtest 'stop' => sub {
     unlike(slurp("$base/one/error.log"), qr/\[(?:alert|emerg)\]/, 'no alert in the log');
     ($code) = demo('one', 'stop');
     is($code, 0, 'stopping twice is no error');
+};
+
+subtest 'ports that others have taken meanwhile' => sub {
+    my ($old_redis) = $env->{PORTAL_REDIS_URL} =~ /:(\d+)$/;
+    my @strangers = map { IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $_, Listen => 1, ReuseAddr => 1) or die "$_: $!" } $port{one}, $old_redis;
+    my ($code, $output) = demo('one');
+    is($code, 1, "nginx's: it does not start");
+    like($output, qr/Port $port{one} of 127\.0\.0\.1 is taken\. Choose another: PORTAL_DEMO_PORT=\d+ bash/, 'and says what to do');
+    is_deeply([processes('one')], [], 'nothing runs');
+    $port{one} = free_port();
     ($code, $output) = demo('one');
-    is($code, 0, 'it starts again') or diag $output;
-    is(http(env_of('one'), '/api/v1/client-portal/config'), 200, 'with its data');
+    is($code, 0, 'on another it starts') or diag $output;
+    my $env = env_of('one');
+    is($env->{PORTAL_URL}, "http://127.0.0.1:$port{one}", 'which is told');
+    unlike($env->{PORTAL_REDIS_URL}, qr/:$old_redis$/, 'as is the private one that was taken');
+    is(http($env, '/api/v1/client-portal/config'), 200, 'it works');
+    is(http($env, "/api/customers/$env->{PORTAL_CUSTOMER_ID}"), 200, 'with its data');
     demo('one', 'stop');
 };
 
