@@ -26,8 +26,15 @@ my @revoked = map { $t->company($acme) } 1 .. 5;
 my $mute = $t->contact($acme, email => undef);
 my $session = json_of($t->post('/api/customer-sessions/', token => $token, json => { customer_id => $customers[0]{id} }))->{token};
 my $c = '/api/v1/client-portal';
+# ended one by one; each process tries each, and one of them comes first
+my @ended = map { json_of($t->post('/api/customer-sessions/', token => $token, json => { customer_id => $customers[1]{id} }))->{id} } 1 .. 100;
+my $signed_out = $t->customer($acme);
+$t->post("$c/contacts/$contacts[0]{id}/invite", token => $token, json => {});
+my $invitation = $t->value('SELECT id FROM portal.outbox LIMIT 1');
+my $keyed = $t->customer($acme);
 
-# [weight, method, path or a sub giving (path, body), token, the statuses that are right]; 503 where it may fail closed
+# [weight, method, path or a sub giving (path, body), token, the statuses that are right, headers]; 503 where it may fail
+# closed
 my @routes = (
     [20, GET => "$c/config", $token, [200]],
     [20, GET => '/site/page.txt', $session, [200]],
@@ -49,6 +56,11 @@ my @routes = (
     [2, GET => '/api/none', $token, [404]],
     [2, OPTIONS => "$c/config", undef, [204]],
     [2, DELETE => '/api/customer-sessions/7c1d3c9e-0b9e-4a53-9d2b-0f4e5a1b2c3d', $token, [404]],
+    [2, DELETE => sub { "/api/customer-sessions/$ended[rand @ended]" }, $token, [204, 404]],
+    [2, POST => sub { '/api/customer-sessions/', { customer_id => $signed_out->{id} } }, $token, [201]],
+    [1, DELETE => "/api/customer-sessions/?customer_id=$signed_out->{id}", $token, [200]],
+    [2, GET => "$c/invitations/$invitation", $token, [200]],
+    [4, POST => sub { '/api/customer-sessions/', { customer_id => $keyed->{id} } }, $token, [201], { 'Idempotency-Key' => 'mixed' }],
 );
 my @wheel = map { my $route = $_; ($route) x $route->[0] } @routes;
 
@@ -60,12 +72,12 @@ sub clients {
     my $select = IO::Select->new;
     my $begin = sub {
         my $route = $wheel[rand @wheel];
-        my (undef, $method, $what, $bearer, $right) = @$route;
+        my (undef, $method, $what, $bearer, $right, $headers) = @$route;
         my ($path, $json) = ref $what ? $what->() : ($what);
         my $from = sprintf '10.%d.%d.%d', 50 + $number, $addresses / 250 % 250, ++$addresses % 250;
         my $socket = $t->connect;
         $socket->blocking(0);
-        print $socket $t->bytes($method => $path, token => $bearer, $json ? (json => $json) : (), headers => { 'X-Real-IP' => $from });
+        print $socket $t->bytes($method => $path, token => $bearer, $json ? (json => $json) : (), headers => { 'X-Real-IP' => $from, %{ $headers // {} } });
         $client{$socket} = { right => $right, name => "$method $path", data => '', began => time };
         $select->add($socket);
     };
@@ -116,6 +128,8 @@ is($status{500} // 0, 0, 'no 500');
 cmp_ok($count, '>', $seconds * 20, 'there was load');
 cmp_ok(scalar @invited, '>', 5, 'with invitations');
 cmp_ok($status{200}, '>', $status{503} // 0, 'most were served');
+is($t->value('SELECT count(*) FROM portal.customer_sessions WHERE customer_id = ?', $keyed->{id}), 1, 'one key, one session');
+cmp_ok($t->value('SELECT count(*) FROM portal.customer_sessions WHERE customer_id = ? AND revoked_at IS NOT NULL', $customers[1]{id}), '>', 50, 'sessions were ended');
 
 subtest 'no invitation is lost' => sub {
     # those that were put off are due at once
