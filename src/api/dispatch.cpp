@@ -226,13 +226,6 @@ http::Failure current_failure(const Call& call) {
         throw;
     } catch (const io::PostgresUnavailable&) {
         failure = http::unavailable(1);
-    } catch (const io::PostgresError& error) {
-        // 57014: cancelled by statement_timeout; 55P03: lock_timeout
-        if (error.sqlstate == "57014" || error.sqlstate == "55P03" || error.sqlstate == "25006") {
-            failure = http::unavailable(1);
-        } else {
-            failure = unexpected(call, error.what());
-        }
     } catch (const std::exception& error) {
         failure = unexpected(call, error.what());
     } catch (...) {

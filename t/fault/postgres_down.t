@@ -137,8 +137,25 @@ subtest 'frozen' => sub {
     diag sprintf 'frozen: %d requests for the configuration, 0 failed, the longest %.0f ms', scalar @codes, $longest * 1000;
     cmp_ok($longest, '<=', 1 + $slack, sprintf 'after %.2f s at most', $longest);
     the_rest_is_unavailable();
+    # the queue of a worker is 512 long
+    my @crowd = map { my $socket = $t->connect; print $socket $t->bytes(POST => '/api/customer-sessions/', token => $token,
+        json => { customer_id => $customer->{id} }); $socket } 1 .. 1300;
+    my (%status, $untold);
+    for (@crowd) {
+        my $answer = $t->ask($_, '');
+        $status{ $answer->{status} // 0 }++;
+        $untold++ unless ($answer->{head} // '') =~ /^Retry-After: [1-9]/m;
+    }
+    is_deeply(\%status, { 503 => 1300 }, 'a crowd is refused, each of them') or diag explain \%status;
+    is($untold, undef, 'and told when to come back');
     kill 'CONT', @processes;
     recovers('frozen', time);
+};
+
+subtest 'limits of time, for whoever connects as the workers do' => sub {
+    my $db = DBI->connect($t->db->{Name} =~ s/^/dbi:Pg:/r =~ s/user=\w+/user=portal_web/r, 'portal_web', '', { RaiseError => 1, PrintError => 0 });
+    is($db->selectrow_array("SELECT current_setting('statement_timeout') || ' ' || current_setting('lock_timeout') || ' ' || current_user"), '5s 500ms portal_web');
+    $db->disconnect;
 };
 
 subtest 'locked: one slow table does not hold up the others' => sub {

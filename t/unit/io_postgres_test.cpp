@@ -188,6 +188,17 @@ TEST_F(PostgresPool, ARefusalForNowIsUnavailable) {
     EXPECT_THROW(together.result(1), PostgresUnavailable);
 }
 
+TEST_F(PostgresPool, AStatementThatTakesTooLongIsUnavailable) {
+    server.execute("ALTER ROLE postgres SET statement_timeout = '50ms'");
+    static constexpr Statement sleeper{"sleeper", "SELECT pg_sleep(5)", Lane::main, Retry::never, 4000};
+    open(options());
+    Together<Rows> together(loop);
+    together.start(db->query(sleeper));
+    together.run();
+    EXPECT_THROW(together.result(0), PostgresUnavailable);
+    EXPECT_EQ(log.count("lost"), 0u);   // the connection is as good as before
+}
+
 TEST_F(PostgresPool, LargeParametersAndRowsPassWhole) {
     PostgresOptions with = options();
     with.lookup_connections = 0;
