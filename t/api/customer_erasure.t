@@ -107,6 +107,33 @@ subtest 'by external id, and after a deletion' => sub {
     is(places('tezcatlipoca'), '', 'wiped');
 };
 
+subtest 'as the buyer of payments that are not its own' => sub {
+    my ($person, $seller) = map { json_of($t->post($path, token => $token, json => { email => "$_\@example.com" })) } qw(xochipilli seller);
+    my $session = json_of($t->post('/api/file-sharing/sessions', token => $token, json => { customer_id => $seller->{id} }));
+    for my $whose ({}, { customer_id => $seller->{id} }) {
+        my $payments = "/api/file-sharing/sessions/$session->{id}/payments";
+        my $payment = json_of($t->post($payments, token => $token, json => { amount_cents => 5, buyer_email => 'Xochipilli@example.com', %$whose }));
+        is_status($t->patch("$payments/$payment->{id}", token => $token, json => { status => 'completed' }), 200);
+    }
+    like(places('xochipilli'), qr/events.* file_share_payments/, 'told to others');
+    is_status($t->delete("$path$person->{id}?anonymize=true", token => $token), 204);
+    is(places('xochipilli'), '', 'wiped');
+    my $plan = join "\n", map { @$_ } @{ $t->db->selectall_arrayref("EXPLAIN SELECT 1 FROM portal.events WHERE workspace_id = '$club->{id}'
+        AND portal.email_key(data ->> 'buyer_email') = ANY (ARRAY(SELECT portal.addresses_of('$person->{id}')))") };
+    like($plan, qr/events_buyer_email/, 'by an index') or diag $plan;
+};
+
+subtest 'a code asked for elsewhere is not its workspace\'s to end' => sub {
+    my $abroad = $t->workspace;
+    $t->customer($abroad, email => 'coyolxauhqui@example.com');
+    my $copy = json_of($t->post($path, token => $token, json => { email => 'coyolxauhqui@example.com' }));
+    $t->post('/api/customer-portal/customer-session/request', json => { email => 'coyolxauhqui@example.com', $_ ? (workspace_id => $_) : () })
+        for undef, $club->{id}, $abroad->{id};
+    is_status($t->delete("$path$copy->{id}?anonymize=true", token => $token), 204);
+    is_deeply($t->db->selectcol_arrayref("SELECT workspace_id FROM portal.login_challenges WHERE email LIKE 'coyol%' ORDER BY created_at"),
+        [undef, $abroad->{id}], 'its own went');
+};
+
 subtest 'by plain SQL' => sub {
     my $person = person('mictlantecuhtli');
     $t->db->do('INSERT INTO portal.erasures (workspace_id, customer_id) VALUES (?, ?)', undef, $club->{id}, $person->{id});

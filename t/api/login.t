@@ -186,7 +186,7 @@ subtest 'who is erased leaves no challenge' => sub {
     request_code(email => 'Erased@example.com', $_ ? (workspace_id => $_->{id}) : ()) for $ws, undef, $other;
     is_status($t->delete("/api/customers/$here->{id}?anonymize=true", token => $t->token($ws)), 204);
     my $left = $t->db->selectcol_arrayref('SELECT workspace_id FROM portal.login_challenges WHERE email = ?', undef, 'erased@example.com');
-    is_deeply($left, [$other->{id}], 'but at another workspace');
+    is_deeply($left, [undef, $other->{id}], 'but at another workspace, or at none');
 };
 
 subtest 'login by address' => sub {
