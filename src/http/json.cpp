@@ -121,6 +121,23 @@ void append_string(std::string& out, std::string_view text) {
     is_plain(text) ? append_plain(out, text) : append_escaped(out, text);
 }
 
+constexpr double beyond_integers = 9223372036854775808.0;   // 2^63
+
+// The shortest that reads back the same, and as a real number again: also from a jsonb column, where PostgreSQL writes
+// an exponent out, so there is none where that would leave an integer.
+void append_real(std::string& out, double value) {
+    const double size = std::fabs(value);
+    const bool plain = size == 0 || (size >= 1e-4 && size < beyond_integers);
+    char digits[40];
+    const char* end = std::to_chars(digits, digits + sizeof digits, value,
+                                    plain ? std::chars_format::fixed : std::chars_format::scientific).ptr;
+    const std::string_view text(digits, std::size_t(end - digits));
+    out += text;
+    if (text.find_first_of(".e") == text.npos) {
+        out += ".0";
+    }
+}
+
 // Jansson's own printing asks for the code point of each character, which is most of what a long answer costs.
 void append(std::string& out, const json_t* value);
 
@@ -157,11 +174,7 @@ void append(std::string& out, const json_t* value) {
             out.append(digits, std::to_chars(digits, digits + sizeof digits, json_integer_value(value)).ptr);
             return;
         }
-        case JSON_REAL: {
-            char digits[64];   // "%.17g" and a few more
-            out.append(digits, json_dumpb(value, digits, sizeof digits, JSON_ENCODE_ANY));
-            return;
-        }
+        case JSON_REAL: return append_real(out, json_real_value(value));
         case JSON_TRUE: out += "true"; return;
         case JSON_FALSE: out += "false"; return;
         case JSON_NULL: out += "null"; return;
@@ -170,7 +183,6 @@ void append(std::string& out, const json_t* value) {
 
 // Its numbers beyond what Jansson takes, as real ones.
 std::string with_real_numbers(std::string_view json) {
-    constexpr double beyond_integers = 9223372036854775808.0;   // 2^63
     constexpr double largest = std::numeric_limits<double>::max();
     std::string out;
     bool inside = false;   // a string

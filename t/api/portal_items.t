@@ -101,6 +101,16 @@ subtest 'numbers beyond 64 bits' => sub {
         '{"contact_id":21,"module":"files","external_id":"big","title":"x","status":"x","amount_cents":9223372036854775808}'))], ['amount_cents.int_parsing_size']);
 };
 
+subtest 'decimals' => sub {
+    my $data = '{"a":0.1,"b":100000.0,"c":1.5e-07,"d":-19.99,"e":3}';
+    my $made = $t->post('/api/portal-items', token => $token, body =>
+        qq({"contact_id":21,"module":"files","external_id":"real","title":"x","status":"x","data":$data}));
+    like($made->content, qr/"data":\Q$data\E\}/, 'come back as they were sent');
+    my $id = json_of($made)->{id};
+    like($t->get("/api/portal-items/$id", token => $token)->content, qr/"data":\Q$data\E\}/, 'and are shown so');
+    is($t->value("SELECT data->>'a' FROM portal.portal_items WHERE id = ?", $id), '0.1', 'and are stored so');
+};
+
 subtest 'changed' => sub {
     my $id = json_of(save({ %whole, external_id => 'change' }))->{id};
     is_deeply([@{ json_of(alter($id, { status => 'paid' })) }{qw(status title amount_cents due_at)}], ['paid', 'Invoice 17', 12000, '2026-12-31T12:00:00Z'], 'absent keeps');
