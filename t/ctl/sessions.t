@@ -82,7 +82,10 @@ subtest 'restored' => sub {
     my $contact = $t->contact($ws);
     my $link = $t->insert('client_portal_tokens', { workspace_id => $ws->{id}, contact_id => $contact->{id}, token_hash => 'b' x 64, secret_id => 'k', expires_at => '2100-01-01' })->{id};
     $t->insert('link_challenges', { id => $t->value('SELECT gen_random_uuid()'), workspace_id => $ws->{id}, token_id => $link, expires_at => '2100-01-01' });
-    is_deeply($t->ctl('restored'), { sessions => 3, codes => 3 }, 'of all workspaces');
+    my ($browser, $ended) = map { $t->insert('client_portal_tokens', { workspace_id => $ws->{id}, contact_id => $contact->{id}, parent_id => $link,
+        token_hash => $_->[0] x 64, secret_id => 'k', expires_at => $_->[1] })->{id} } ['c', '2100-01-01'], ['d', '2026-01-01'];
+    is_deeply($t->ctl('restored'), { sessions => 4, codes => 3 }, 'of all workspaces');
+    is_deeply($t->db->selectcol_arrayref('SELECT id FROM portal.client_portal_tokens WHERE revoked_at IS NOT NULL'), [$browser], 'a link\'s browser, not the link');
     is($t->value('SELECT count(*) FROM portal.link_challenges WHERE expires_at > now()'), 0, 'no link\'s code is open');
     is($t->value('SELECT count(*) FROM portal.login_challenges WHERE (consumed_at IS NULL AND expires_at > now()) OR selection_hash IS NOT NULL'), 0,
         'no code and no choice is open');
