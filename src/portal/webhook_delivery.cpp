@@ -200,11 +200,11 @@ io::Task<Json> test_webhook_endpoint(io::Postgres& db, std::string workspace_id,
     if (!rows.front().null("delivery_id")) {
         co_return webhook_delivery_json(rows.front());
     }
-    if (!rows.front().boolean("enabled")) {
-        throw http::not_permitted("The endpoint is disabled.");
-    }
     std::optional<Uuid> earlier = co_await claimed_resource(db, workspace_id, claim);
     if (!earlier) {
+        if (!rows.front().boolean("enabled")) {
+            throw http::not_permitted("The endpoint is disabled.");
+        }
         throw still_running();
     }
     Parameters which(workspace_id, earlier->text());

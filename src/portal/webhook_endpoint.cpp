@@ -341,23 +341,26 @@ io::Task<Json> create_webhook_endpoint(io::Postgres& db, const Secrets& secrets,
             made.set("secret", secret);
             co_return made;
         }
+        if (keyed) {
+            Parameters which(workspace_id, claim.principal, claim.key.path, claim.key.key);
+            io::Rows earlier = co_await db.query(replay_statement, std::move(which));
+            if (!earlier.empty()) {
+                require_same_payload(claim.key, earlier.front().text("payload_hash"));
+                std::optional<std::string> shown =
+                    secrets.decrypt(earlier.front().text("token_ciphertext"),
+                                    earlier.front().text("endpoint_id"));
+                if (shown) {
+                    Json made = webhook_endpoint_json(earlier.front());
+                    made.set("secret", *shown);
+                    co_return made;
+                }
+            }
+        }
         if (!rows.front().boolean("room")) {
             throw http::not_permitted("A workspace has at most " MOST_ENDPOINTS
                                       " webhook endpoints.");
         }
-        Parameters which(workspace_id, claim.principal, claim.key.path, claim.key.key);
-        io::Rows earlier = co_await db.query(replay_statement, std::move(which));
-        if (earlier.empty()) {
-            continue;  // it was deleted just now: the key is free
-        }
-        require_same_payload(claim.key, earlier.front().text("payload_hash"));
-        std::optional<std::string> shown = secrets.decrypt(earlier.front().text("token_ciphertext"),
-                                                           earlier.front().text("endpoint_id"));
-        if (shown) {
-            Json made = webhook_endpoint_json(earlier.front());
-            made.set("secret", *shown);
-            co_return made;
-        }
+        // it was deleted just now: the key is free
     }
     throw still_running();
 }

@@ -107,6 +107,45 @@ subtest 'a repetition is answered whatever has been set since' => sub {
         headers => { 'Idempotency-Key' => 'new' }), 403, 'another key finds what is set');
 };
 
+subtest 'of what a state or the time would refuse now' => sub {
+    my $club = $t->workspace(member_model => 1);
+    my $maker = $t->token($club);
+    my $post = sub { my ($path, $key, %json) = @_; $t->post($path, token => $maker, headers => { 'Idempotency-Key' => $key }, %json ? (json => \%json) : ()) };
+    my $again = sub { my ($first, $name, @request) = @_;
+        is_answer($post->($request[0], 'kept', @request[1 .. $#request]), $first->code, json_of($first), "$name, again");
+        is_status($post->($request[0], 'fresh', @request[1 .. $#request]), 403, '  but not anew') };
+
+    my @access = ('/api/workspace-access-tokens', comment => 'x', scopes => ['customers:read'], expires_in => 3600);
+    my $made = $post->($access[0], 'kept', @access[1 .. $#access]);
+    is_status($made, 201);
+    my $ends = sub { $t->db->do('UPDATE portal.workspace_access_tokens SET expires_at = now() + ?::interval WHERE id = ?', undef, $_[0], $t->token_id($maker)) };
+    $ends->('50 min');
+    $again->($made, 'a token whose life was short enough', @access);
+    $ends->('1 day');
+
+    my @hook = ('/api/webhooks/endpoints', url => 'https://hooks.example.com/');
+    my $endpoint = $post->($hook[0], 'kept', @hook[1 .. $#hook]);
+    is_status($endpoint, 201);
+    $t->insert('webhook_endpoints', { workspace_id => $club->{id}, url => "https://hooks.example.com/$_" }) for 2 .. 100;
+    $again->($endpoint, 'an endpoint there was room for', @hook);
+
+    my @test = ("/api/webhooks/endpoints/" . json_of($endpoint)->{id} . '/test');
+    my $sent = $post->($test[0], 'kept');
+    is_status($sent, 202);
+    $t->db->do('UPDATE portal.webhook_endpoints SET enabled = false WHERE workspace_id = ?', undef, $club->{id});
+    my $repeated = $post->($test[0], 'kept');
+    is_status($repeated, 202, 'a test of an endpoint that was enabled, again');
+    is(json_of($repeated)->{id}, json_of($sent)->{id}, '  the same');
+    is_status($post->($test[0], 'fresh'), 403, '  but not anew');
+
+    my @member = ('/api/members', customer_id => $t->customer($club)->{id}, email => 'kept@example.com');
+    my $member = $post->($member[0], 'kept', @member[1 .. $#member]);
+    is_status($member, 201);
+    is_status($t->patch("/api/workspaces/$club->{id}", token => $maker, json => { feature_settings => { member_model_enabled => JSON::XS::false } }), 200);
+    $again->($member, 'a member of when there were members', @member);
+    is_status($t->post('/api/members', token => $maker, json => {}), 403, 'without a key the model is looked at first');
+};
+
 subtest 'what is kept holds no token in clear' => sub {
     my $rows = $t->db->selectall_arrayref('SELECT * FROM portal.idempotency_keys');
     unlike(join(' ', map { map { $_ // '' } @$_ } @$rows), qr/portal_(?:cst|mst|cpt)_/, 'none');
