@@ -113,6 +113,16 @@ subtest 'every problem at once' => sub {
         msg => 'Input should be a valid dictionary or object to extract fields from' }] });
 };
 
+subtest 'the largest count stays' => sub {
+    my $session = made(download_count => 2147483647);
+    is_status(download($session), 201, 'one more');
+    is(json_of($t->get("$path/$session->{id}", token => $token))->{download_count}, 2147483647);
+    my $last = made(download_count => 2147483646, max_downloads => 2147483647);
+    is_status(download($last), 201, 'the last');
+    is_deeply([@{ json_of($t->get("$path/$last->{id}", token => $token)) }{qw(download_count status)}], [2147483647, 'completed']);
+    is_status(download($last), 403, 'no more');
+};
+
 subtest 'a change' => sub {
     my $session = made(title => 'Old', price_cents => 5, max_downloads => 3);
     my $change = sub { $t->patch("$path/$session->{id}", token => $token, json => { @_ }) };

@@ -141,10 +141,14 @@ subtest 'the configuration and the workspace' => sub {
     }
     $site->do("UPDATE portal.workspaces SET name = 'Acme', return_hosts = '{example.org,localhost:3000}' WHERE id = ?", undef, $acme->{id});
     is(json_of($t->get("/api/workspaces/$acme->{id}", token => $token))->{name}, 'Acme', 'some columns of the workspace');
-    for (['name', ''], ['avatar_url', 'ftp://x'], ['mail_reply_to', 'x'], ['mail_from_name', "a\nb"], ['share_url', 'x'], ['return_hosts', '{https://example.org/}'],
+    for (['name', ''], ['avatar_url', 'ftp://x'], ['mail_reply_to', 'x'], ['mail_from_name', "a\nb"], ['share_url', 'x'],
+        (map { my $field = $_; map { [$field, $_] } 'https://', 'https://a@b/', 'https://a b/', "https://a/\n", 'https://a\\b', 'https://a/' . 'x' x 2074 }
+            qw(avatar_url share_url)), ['return_hosts', '{https://example.org/}'],
         ['return_hosts', '{NULL}'], ['feature_settings', '{"member_model_enabled":7}'], ['feature_settings', '[]'], ['customer_portal_settings', '[]']) {
         like(refusal("UPDATE portal.workspaces SET $_->[0] = ? WHERE id = '$acme->{id}'", $_->[1]), qr/workspaces_$_->[0]/, "$_->[0] $_->[1]");
     }
+    is(refusal("UPDATE portal.workspaces SET avatar_url = ?, share_url = ? WHERE id = '$acme->{id}'", $_, $_), '', "taken: $_")
+        for 'https://a', 'http://[::1]:80/', 'HTTPS://A.b.:1?x', "https://a/\x{2003}";
     like(refusal("UPDATE portal.workspaces SET $_ WHERE id = '$acme->{id}'"), qr/permission denied/, "not: $_")
         for "slug = 'mine'", 'blocked_at = NULL', 'deleted_at = now()';
     like(refusal("INSERT INTO portal.workspaces (slug, name) VALUES ('mine', 'x')"), qr/permission denied/, 'nor another workspace');
