@@ -111,7 +111,8 @@ constexpr Statement list_statement{
            AND ($5::uuid IS NULL OR customer_id = $5)
            AND ($6::text IS NULL OR lower(email COLLATE "C") = lower($6 COLLATE "C"))
            AND ($7::text IS NULL OR external_id = $7))",
-                COMPANY_KEY("$8::text") COMPANY_KEY("$9::text") COMPANY_KEY("$10::text") "id",
+                COMPANY_KEY("$8::text") COMPANY_KEY("$9::text") COMPANY_KEY("$10::text")
+                    COMPANY_KEY("$11::text") "id",
                 COMPANY_COLUMNS("r")),
     io::Lane::main, io::Retry::read, 5000};
 
@@ -196,7 +197,7 @@ io::Task<Page> list_companies(io::Postgres& db, std::string workspace_id, Compan
                               PageRequest request) {
     Parameters parameters(request.per_page(), request.offset(), workspace_id, filter.query,
                           filter.customer_id, filter.email, filter.external_id, request.key(0),
-                          request.key(1), request.key(2));
+                          request.key(1), request.key(2), request.key(3));
     io::Rows rows = co_await db.query(list_statement, std::move(parameters));
     co_return page_of(rows, request, company_json);
 }

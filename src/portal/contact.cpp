@@ -114,7 +114,8 @@ constexpr Statement list_statement{
            AND ($6::uuid IS NULL OR customer_id = $6)
            AND ($7::text IS NULL OR lower(email COLLATE "C") = lower($7 COLLATE "C"))
            AND ($8::text IS NULL OR external_id = $8))",
-                CONTACT_KEY("$9::text") CONTACT_KEY("$10::text") CONTACT_KEY("$11::text") "id",
+                CONTACT_KEY("$9::text") CONTACT_KEY("$10::text") CONTACT_KEY("$11::text")
+                    CONTACT_KEY("$12::text") "id",
                 CONTACT_COLUMNS("r")),
     io::Lane::main, io::Retry::read, 5000};
 
@@ -203,7 +204,7 @@ io::Task<Page> list_contacts(io::Postgres& db, std::string workspace_id, Contact
                              PageRequest request) {
     Parameters parameters(request.per_page(), request.offset(), workspace_id, filter.query,
                           filter.company_id, filter.customer_id, filter.email, filter.external_id,
-                          request.key(0), request.key(1), request.key(2));
+                          request.key(0), request.key(1), request.key(2), request.key(3));
     io::Rows rows = co_await db.query(list_statement, std::move(parameters));
     co_return page_of(rows, request, contact_json);
 }

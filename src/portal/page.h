@@ -31,7 +31,7 @@ namespace portal {
 struct PageRequest {
     std::int64_t page = 1;
     std::int64_t limit = 10;            // clamped to 100
-    std::vector<std::string> sorting;   // "created_at", "-email"
+    std::vector<std::string> sorting;   // "created_at", "-email": each column once, as it comes first
 
     // Query parameters page, limit and sorting (repeatable; each of `keys`, with or without '-').
     static PageRequest read(http::Query& query, std::initializer_list<std::string_view> keys = {});
@@ -41,7 +41,7 @@ struct PageRequest {
         constexpr std::int64_t last = INT64_MAX / 100;   // further pages are as empty, and must not overflow
         return page < 1 ? 0 : (page > last ? last : page - 1) * per_page();
     }
-    // The n-th key, "" past the last: what a statement's ORDER BY CASE compares with.
+    // The n-th key, "" past the last: what a statement's ORDER BY CASE compares with. It has as many as there are columns.
     std::string key(std::size_t index) const { return index < sorting.size() ? sorting[index] : ""; }
 };
 

@@ -127,7 +127,8 @@ constexpr Statement list_statement{
            AND ($7::text IS NULL OR status = $7)
            AND ($8::text IS NULL OR external_id = $8)
            AND ($9::text IS NULL OR position(lower($9) IN lower(title || ' ' || external_id)) > 0))",
-                ITEM_KEY("$10::text") ITEM_KEY("$11::text") ITEM_KEY("$12::text") "id",
+                ITEM_KEY("$10::text") ITEM_KEY("$11::text") ITEM_KEY("$12::text")
+                    ITEM_KEY("$13::text") ITEM_KEY("$14::text") ITEM_KEY("$15::text") "id",
                 ITEM_COLUMNS("r")),
     io::Lane::main, io::Retry::read, 5000};
 
@@ -286,7 +287,8 @@ io::Task<Page> list_portal_items(io::Postgres& db, std::string workspace_id,
                                  PortalItemFilter filter, PageRequest request) {
     Parameters parameters(request.per_page(), request.offset(), workspace_id, filter.contact_id,
                           filter.company_id, filter.module, filter.status, filter.external_id,
-                          filter.query, request.key(0), request.key(1), request.key(2));
+                          filter.query, request.key(0), request.key(1), request.key(2),
+                          request.key(3), request.key(4), request.key(5));
     io::Rows rows = co_await db.query(list_statement, std::move(parameters));
     co_return page_of(rows, request, portal_item_json);
 }

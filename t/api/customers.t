@@ -230,6 +230,7 @@ subtest 'the list' => sub {
     is($list->('?email=a'), '', 'the whole of it');
     is($list->('?query=zo'), 'b', 'part of a name');
     is($list->('?query=X-C'), 'c', 'of an external id');
+    is($list->('?sorting=-name&sorting=name&sorting=-name&sorting=email'), 'b a c', 'repetitions count for nothing');
     is($list->('?query=%25'), '', 'no pattern');
     is($list->('?metadata[plan]=pro'), 'b', 'metadata');
     is($list->('?metadata%5Bplan%5D=free&metadata[seats]=2'), 'a', 'two of them');

@@ -189,6 +189,20 @@ subtest 'list' => sub {
         [qw(page.greater_than sorting.0.enum contact_id.int_parsing company_id.greater_than module.enum)]);
 };
 
+subtest 'every key of an order counts' => sub {
+    my $ws = $t->workspace;
+    my $token = $t->token($ws);
+    $t->contact($ws, id => 1);
+    $t->insert('portal_items', { workspace_id => $ws->{id}, id => $_, contact_id => 1, module => 'tasks', external_id => "e$_", title => 'Same', status => 'open',
+        amount_cents => (5, 7, 6)[$_ - 1], due_at => '2026-02-01Z', created_at => '2026-01-01Z' }) for 1 .. 3;
+    my $order = sub { my $answer = $t->get('/api/portal-items?' . join('&', map { "sorting=$_" } @_), token => $token);
+        join ' ', map { $_->{id} } @{ json_of($answer)->{data} } };
+    is($order->(qw(status title due_at created_at -amount_cents)), '2 3 1', 'the fifth');
+    is($order->(qw(status title due_at created_at module)), '', 'each is checked');
+    is($order->(qw(status -status title -title due_at -due_at created_at amount_cents -amount_cents -id)), '1 3 2', 'a column counts where it comes first');
+    is($order->(qw(status title due_at created_at created_at -id)), '3 2 1');
+};
+
 subtest 'Idempotency-Key' => sub {
     my %key = (headers => { 'Idempotency-Key' => 'one' });
     my $body = item();
