@@ -27,10 +27,10 @@ http::Failure bad_key(std::string type, std::string msg, http::Json input, http:
     return http::validation_failed(std::move(problems));
 }
 
-// Somebody else's statement got in between; the second try sees what it did.
+// Somebody else's statement got in between; the second try sees what it did. Nothing is left of the first.
 bool worth_another_try(const io::PostgresError& error) {
-    return error.sqlstate == "23505" || error.sqlstate == "23P01" || error.sqlstate == "40001" ||
-           error.sqlstate == "40P01";
+    return error.sqlstate == "23503" || error.sqlstate == "23505" || error.sqlstate == "23P01" ||
+           error.sqlstate == "40001" || error.sqlstate == "40P01";
 }
 
 }  // namespace

@@ -70,7 +70,7 @@ std::int64_t number_of(const Uuid& resource);
 void require_same_payload(const IdempotencyKey& key, std::string_view stored_hash);
 http::Failure still_running();   // 409
 
-// Runs a statement; 23505, 23P01, 40001 and 40P01 (somebody was faster) are tried once more. With a key, waiting in
+// Runs a statement; 23503, 23505, 23P01, 40001 and 40P01 (somebody was faster) are tried once more. With a key, waiting in
 // vain for another request that holds it is 409.
 io::Task<io::Rows> query_once_more(io::Postgres& db, const io::Statement& statement, io::Parameters parameters,
                                    bool has_key = false);

@@ -222,7 +222,7 @@ io::Task<Json> change_payment(io::Postgres& db, std::string workspace_id, std::s
                               std::string id, PaymentInput input) {
     Parameters parameters(workspace_id, session_id, input.customer.id, input.customer.external_id,
                           input.columns.dump(), id, input.clears_customer);
-    io::Rows rows = co_await db.query(change_statement, std::move(parameters));
+    io::Rows rows = co_await query_once_more(db, change_statement, std::move(parameters));
     if (rows.empty()) {
         throw http::resource_not_found();
     }

@@ -203,6 +203,19 @@ subtest 'every key of an order counts' => sub {
     is($order->(qw(status title due_at created_at created_at -id)), '3 2 1');
 };
 
+subtest 'an addressee that is deleted at this moment' => sub {
+    $t->contact($ws, id => 77);
+    my $before = $count->();
+    $t->db->begin_work;
+    $t->db->do('DELETE FROM portal.contacts WHERE workspace_id = ? AND id = 77', undef, $ws->{id});
+    my $answer = $t->apart(sub { my $made = save(item(contact_id => 77)); ($made->code, told($made)) });
+    my $waits = sub { $t->value('SELECT count(*) FROM pg_locks WHERE NOT granted') };
+    ok($t->wait_for(sub { $waits->() }, 5, 0.005), 'the item waits for it');
+    $t->db->commit;
+    is_deeply([$answer->()], [422, 'contact_id.value_error'], 'does not exist');
+    is($count->(), $before, 'nothing made');
+};
+
 subtest 'Idempotency-Key' => sub {
     my %key = (headers => { 'Idempotency-Key' => 'one' });
     my $body = item();
