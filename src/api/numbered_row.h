@@ -12,7 +12,8 @@
 
 namespace portal::api {
 
-// Linking to a customer is changing what belongs to that customer.
+// Linking to a customer is changing what belongs to that customer; so is ending the link, but only the row tells whether
+// there is one.
 inline void require_customer_scope(const Call& call, const http::Json& body) {
     const http::Json customer = body["customer_id"];
     if (customer.present() && !customer.is_null() && !call.caller.has(Scope::customers_write)) {
@@ -21,18 +22,23 @@ inline void require_customer_scope(const Call& call, const http::Json& body) {
 }
 
 template <class Noun>
-http::Json read_numbered(const Call& call) {
+typename Noun::Input read_numbered(const Call& call,
+                                   typename Noun::Input (*parse)(http::Json body)) {
     http::Json body =
         http::parse_body(call.body, call.request.header("content-type"), http::Surface::rest);
     if constexpr (Noun::linked) {
         require_customer_scope(call, body);
     }
-    return body;
+    typename Noun::Input input = parse(std::move(body));
+    if constexpr (Noun::linked) {
+        input.members.set("may_unlink", call.caller.has(Scope::customers_write));
+    }
+    return input;
 }
 
 template <class Noun>
 io::Task<http::Response> save_row(Call& call) {
-    auto input = Noun::Input::parse(read_numbered<Noun>(call));
+    auto input = read_numbered<Noun>(call, Noun::Input::parse);
     KeyClaim claim(call.caller, IdempotencyKey::read(call.request, call.portal.secrets, Noun::path,
                                                      call.body));
     const std::string workspace = call.caller.workspace_id.text();
@@ -52,7 +58,7 @@ io::Task<http::Response> show_row(Call& call) {
 template <class Noun>
 io::Task<http::Response> change_row(Call& call) {
     const std::int64_t id = http::require_number(call.parameters[0]);
-    auto change = Noun::Input::parse_change(read_numbered<Noun>(call));
+    auto change = read_numbered<Noun>(call, Noun::Input::parse_change);
     const std::string workspace = call.caller.workspace_id.text();
     http::Json row = co_await Noun::change(call.portal.db, workspace, id, std::move(change));
     co_return http::json_response(200, row.dump());

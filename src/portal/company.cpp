@@ -31,7 +31,7 @@ constexpr Statement save_statement{"company_save", R"(
 WITH sent AS MATERIALIZED (
     SELECT * FROM jsonb_populate_record(NULL::portal.companies, $2::jsonb)
 ), same AS MATERIALIZED (
-    SELECT c.id
+    SELECT c.id, c.customer_id
       FROM portal.companies c, sent s
      WHERE c.workspace_id = $1::uuid AND c.external_id = s.external_id AND c.deleted_at IS NULL
        FOR NO KEY UPDATE OF c
@@ -40,6 +40,7 @@ WITH sent AS MATERIALIZED (
         CASE WHEN s.id <> same.id THEN 'external_id' END,
         CASE WHEN same.id IS NULL AND EXISTS (
                       SELECT FROM portal.companies x WHERE x.workspace_id = $1 AND x.id = s.id) THEN 'id' END,
+        )" PORTAL_UNLINKS("$2") R"(,
         )" PORTAL_UNKNOWN("customers", "customer_id") R"(], ' ') AS refused
       FROM sent s
       LEFT JOIN same ON true
@@ -65,7 +66,7 @@ SELECT j.refused, s.made, )" COMPANY_COLUMNS("s") R"(
 
 constexpr Statement change_statement{"company_change", R"(
 WITH same AS MATERIALIZED (
-    SELECT id
+    SELECT id, customer_id
       FROM portal.companies
      WHERE workspace_id = $1::uuid AND id = $2::bigint AND deleted_at IS NULL
        FOR NO KEY UPDATE
@@ -74,6 +75,7 @@ WITH same AS MATERIALIZED (
         CASE WHEN EXISTS (SELECT FROM portal.companies x
                            WHERE x.workspace_id = $1 AND x.external_id = s.external_id AND x.id <> $2
                              AND x.deleted_at IS NULL) THEN 'external_id' END,
+        )" PORTAL_UNLINKS("$3") R"(,
         )" PORTAL_UNKNOWN("customers", "customer_id") R"(], ' ') AS refused
       FROM same, jsonb_populate_record(NULL::portal.companies, $3::jsonb) s
 ), changed AS (

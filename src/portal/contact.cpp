@@ -31,7 +31,7 @@ constexpr Statement save_statement{"contact_save", R"(
 WITH sent AS MATERIALIZED (
     SELECT * FROM jsonb_populate_record(NULL::portal.contacts, $2::jsonb)
 ), same AS MATERIALIZED (
-    SELECT c.id
+    SELECT c.id, c.customer_id
       FROM portal.contacts c, sent s
      WHERE c.workspace_id = $1::uuid AND c.external_id = s.external_id AND c.deleted_at IS NULL
        FOR NO KEY UPDATE OF c
@@ -40,6 +40,7 @@ WITH sent AS MATERIALIZED (
         CASE WHEN s.id <> same.id THEN 'external_id' END,
         CASE WHEN same.id IS NULL AND EXISTS (
                       SELECT FROM portal.contacts x WHERE x.workspace_id = $1 AND x.id = s.id) THEN 'id' END,
+        )" PORTAL_UNLINKS("$2") R"(,
         )" PORTAL_UNKNOWN("companies", "company_id") R"(,
         )" PORTAL_UNKNOWN("customers", "customer_id") R"(], ' ') AS refused
       FROM sent s
@@ -66,7 +67,7 @@ SELECT j.refused, s.made, )" CONTACT_COLUMNS("s") R"(
 
 constexpr Statement change_statement{"contact_change", R"(
 WITH same AS MATERIALIZED (
-    SELECT id
+    SELECT id, customer_id
       FROM portal.contacts
      WHERE workspace_id = $1::uuid AND id = $2::bigint AND deleted_at IS NULL
        FOR NO KEY UPDATE
@@ -75,6 +76,7 @@ WITH same AS MATERIALIZED (
         CASE WHEN EXISTS (SELECT FROM portal.contacts x
                            WHERE x.workspace_id = $1 AND x.external_id = s.external_id AND x.id <> $2
                              AND x.deleted_at IS NULL) THEN 'external_id' END,
+        )" PORTAL_UNLINKS("$3") R"(,
         )" PORTAL_UNKNOWN("companies", "company_id") R"(,
         )" PORTAL_UNKNOWN("customers", "customer_id") R"(], ' ') AS refused
       FROM same, jsonb_populate_record(NULL::portal.contacts, $3::jsonb) s

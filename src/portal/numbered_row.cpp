@@ -11,6 +11,10 @@ void refuse(std::string_view refused, const NumberedNoun& noun, const Json& memb
         return;
     }
     const std::string words = " " + std::string(refused) + " ";
+    const std::string_view scope = scope_name(Scope::customers_write);
+    if (words.find(" " + std::string(scope) + " ") != std::string::npos) {
+        throw http::insufficient_scope(scope);
+    }
     std::vector<http::Problem> problems;
     for (const NumberedRule& rule : noun.rules) {
         if (words.find(" " + std::string(rule.word) + " ") != std::string::npos) {

@@ -37,6 +37,12 @@
     " WHERE x.workspace_id = $1 AND x.id = s." column " AND x.deleted_at IS NULL) THEN '" column \
     "' END"
 
+// One word of `refused`: `sent` ends the link of `same` to a customer, and who asks may not. It is the scope that is
+// missing; may_unlink is no column's, and absent where there is nobody to ask.
+#define PORTAL_UNLINKS(sent)                                                       \
+    "CASE WHEN same.customer_id IS NOT NULL AND " sent                             \
+    " @> '{\"customer_id\": null, \"may_unlink\": false}' THEN 'customers:write' END"
+
 namespace portal {
 
 // A sentence for a word that a statement's `refused` may hold, told at the field.
@@ -64,7 +70,8 @@ struct Saved {
 };
 
 // `members` is what was sent, checked, by column: what is absent stays, null clears. Each throws a
-// 422 with every rule that was broken, and 404 where there is no such row.
+// 422 with every rule that was broken, 403 as PORTAL_UNLINKS has it, and 404 where there is no such
+// row.
 io::Task<Saved> save_numbered(io::Postgres& db, std::string workspace_id, const NumberedNoun& noun,
                               http::Json members, KeyClaim claim);
 io::Task<http::Json> change_numbered(io::Postgres& db, std::string workspace_id,

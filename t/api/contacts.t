@@ -167,6 +167,18 @@ subtest 'linking a customer needs customers:write' => sub {
     is_status(alter(2, { customer_id => $customer->{id} }, token => $t->token($ws, 'client_portal:write', 'customers:write')), 200);
 };
 
+subtest 'and so does ending its link' => sub {
+    my $small = $t->token($ws, 'client_portal:write', 'customers:read');
+    my $linked = json_of(save({ name => 'Linked', external_id => 'linked', customer_id => $customer->{id} }));
+    is_answer(alter($linked->{id}, { customer_id => undef }, token => $small), 403, $missing_scope);
+    is_answer(save({ name => 'x', external_id => 'linked', customer_id => undef }, token => $small), 403, $missing_scope);
+    is_status(save({ name => 'x', external_id => 'linked' }, token => $small), 200, 'what is not named stays');
+    is(json_of($t->get("/api/contacts/$linked->{id}", token => $token))->{customer_id}, $customer->{id}, 'still linked');
+    is(json_of(alter($linked->{id}, { customer_id => undef }))->{customer_id}, undef, 'unlinked by who may');
+    is_status(alter($linked->{id}, { customer_id => undef }, token => $small), 200, 'no link to end');
+    is_status(save({ name => 'x', external_id => 'linked', customer_id => undef }, token => $small), 200);
+};
+
 subtest 'Idempotency-Key' => sub {
     my %key = (headers => { 'Idempotency-Key' => 'one' });
     my $before = $count->();
