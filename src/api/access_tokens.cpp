@@ -33,9 +33,12 @@ io::Task<Response> create(Call& call) {
 }
 
 io::Task<Response> change(Call& call) {
-    const Uuid id = http::require_uuid4(call.parameters[0], {"path", "id"});
-    auto change = AccessTokenChange::parse(
-        http::parse_body(call.body, call.request.header("content-type"), http::Surface::rest));
+    auto [id, change] = http::read_both(
+        [&] { return http::require_uuid4(call.parameters[0], {"path", "id"}); },
+        [&] {
+            return AccessTokenChange::parse(http::parse_body(
+                call.body, call.request.header("content-type"), http::Surface::rest));
+        });
     Json token =
         co_await change_access_token(call.portal.db, call.caller.workspace_id.text(),
                                      call.caller.token_id.text(), id.text(), std::move(change));

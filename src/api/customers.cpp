@@ -69,10 +69,14 @@ io::Task<Response> show(Call& call) {
 
 template <CustomerReference (*named)(const Call&)>
 io::Task<Response> change(Call& call) {
-    CustomerReference which = named(call);
-    auto change = CustomerChange::parse(
-        http::parse_body(call.body, call.request.header("content-type"), http::Surface::rest),
-        false);
+    auto [which, change] = http::read_both(
+        [&] { return named(call); },
+        [&] {
+            return CustomerChange::parse(http::parse_body(call.body,
+                                                          call.request.header("content-type"),
+                                                          http::Surface::rest),
+                                         false);
+        });
     Json customer = co_await change_customer(call.portal.db, call.caller.workspace_id.text(),
                                              std::move(which), std::move(change));
     co_return http::json_response(200, customer.dump());
@@ -80,10 +84,13 @@ io::Task<Response> change(Call& call) {
 
 template <CustomerReference (*named)(const Call&)>
 io::Task<Response> remove(Call& call) {
-    CustomerReference which = named(call);
-    http::Query query(call.request.query);
-    const bool anonymize = query.boolean("anonymize").value_or(false);
-    query.done();
+    auto [which, anonymize] = http::read_both([&] { return named(call); },
+                                              [&] {
+                                                  http::Query query(call.request.query);
+                                                  const auto sent = query.boolean("anonymize");
+                                                  query.done();
+                                                  return sent.value_or(false);
+                                              });
     const Uuid id = co_await delete_customer(call.portal.db, call.caller.workspace_id.text(),
                                              std::move(which), anonymize);
     call.portal.configs.bump(id);  // its sessions are refused on this node from now on
@@ -91,10 +98,13 @@ io::Task<Response> remove(Call& call) {
 }
 
 io::Task<Response> export_it(Call& call) {
-    CustomerReference which = by_id(call);
-    http::Query query(call.request.query);
-    const std::int64_t after = query.integer("after", 0).value_or(0);
-    query.done();
+    auto [which, after] = http::read_both([&] { return by_id(call); },
+                                          [&] {
+                                              http::Query query(call.request.query);
+                                              const auto sent = query.integer("after", 0);
+                                              query.done();
+                                              return sent.value_or(0);
+                                          });
     std::string body = co_await export_customer(call.portal.db, call.caller.workspace_id.text(),
                                                 std::move(which), after);
     co_return http::json_response(200, std::move(body));

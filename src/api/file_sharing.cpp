@@ -22,6 +22,10 @@ std::string session_of(const Call& call) {
     return http::require_uuid4(call.parameters[0], {"path", "id"}).text();
 }
 
+std::string payment_of(const Call& call) {
+    return http::require_uuid4(call.parameters[1], {"path", "payment_id"}).text();
+}
+
 KeyClaim claim_of(const Call& call, const std::string& path) {
     return KeyClaim(call.caller,
                     IdempotencyKey::read(call.request, call.portal.secrets,
@@ -58,8 +62,9 @@ io::Task<Response> get_session(Call& call) {
 
 io::Task<Response> change_session(Call& call) {
     const std::string workspace = call.caller.workspace_id.text();
-    const std::string id = session_of(call);
-    auto input = FileShareSessionInput::parse_change(body_of(call));
+    auto [id, input] =
+        http::read_both([&] { return session_of(call); },
+                        [&] { return FileShareSessionInput::parse_change(body_of(call)); });
     Json session =
         co_await change_file_share_session(call.portal.db, workspace, id, std::move(input));
     co_return http::json_response(200, session.dump());
@@ -69,9 +74,12 @@ io::Task<Response> change_session(Call& call) {
 
 io::Task<Response> create_download(Call& call) {
     const std::string workspace = call.caller.workspace_id.text();
-    const std::string session = session_of(call);
-    // nothing has to be told of a download
-    auto input = FileShareDownloadInput::parse(call.body.empty() ? Json::object() : body_of(call));
+    auto [session, input] = http::read_both(
+        [&] { return session_of(call); },
+        [&] {
+            // nothing has to be told of a download
+            return FileShareDownloadInput::parse(call.body.empty() ? Json::object() : body_of(call));
+        });
     KeyClaim claim = claim_of(call, "/" + session + "/downloads");
     Json download = co_await create_file_share_download(call.portal.db, workspace, session,
                                                         std::move(input), std::move(claim));
@@ -82,8 +90,8 @@ io::Task<Response> create_download(Call& call) {
 
 io::Task<Response> create_session_payment(Call& call) {
     const std::string workspace = call.caller.workspace_id.text();
-    const std::string session = session_of(call);
-    auto input = PaymentInput::parse(body_of(call));
+    auto [session, input] = http::read_both([&] { return session_of(call); },
+                                            [&] { return PaymentInput::parse(body_of(call)); });
     KeyClaim claim = claim_of(call, "/" + session + "/payments");
     Json payment = co_await create_payment(call.portal.db, workspace, session, std::move(input),
                                            std::move(claim));
@@ -92,11 +100,12 @@ io::Task<Response> create_session_payment(Call& call) {
 
 io::Task<Response> change_session_payment(Call& call) {
     const std::string workspace = call.caller.workspace_id.text();
-    const std::string session = session_of(call);
-    const std::string id = http::require_uuid4(call.parameters[1], {"path", "payment_id"}).text();
-    auto input = PaymentInput::parse_change(body_of(call));
+    auto [ids, input] =
+        http::read_both([&] { return http::read_both([&] { return session_of(call); },
+                                                     [&] { return payment_of(call); }); },
+                        [&] { return PaymentInput::parse_change(body_of(call)); });
     Json payment =
-        co_await change_payment(call.portal.db, workspace, session, id, std::move(input));
+        co_await change_payment(call.portal.db, workspace, ids.first, ids.second, std::move(input));
     co_return http::json_response(200, payment.dump());
 }
 

@@ -63,27 +63,11 @@ io::Task<Response> show(Call& call) {
     co_return http::json_response(200, member.dump());
 }
 
-// Every problem of the path's id and of the body.
-MemberChange parse_change(const Call& call) {
-    std::vector<http::Problem> problems;
-    http::check_uuid4(call.parameters[0], {"path", "id"}, problems);
-    MemberChange change;
-    try {
-        change = MemberChange::parse(body_of(call));
-    } catch (http::Failure& failure) {
-        failure.problems.insert(failure.problems.begin(), problems.begin(), problems.end());
-        throw;
-    }
-    if (!problems.empty()) {
-        throw http::validation_failed(std::move(problems));
-    }
-    return change;
-}
-
 io::Task<Response> change(Call& call) {
     require_member_model(call);
-    MemberChange change = parse_change(call);
-    const Uuid id = *Uuid::parse(call.parameters[0]);
+    auto [id, change] =
+        http::read_both([&] { return http::require_uuid4(call.parameters[0], {"path", "id"}); },
+                        [&] { return MemberChange::parse(body_of(call)); });
     std::string workspace = call.caller.workspace_id.text();
     std::string which = id.text();
     Json member = co_await change_member(call.portal.db, std::move(workspace), std::move(which),

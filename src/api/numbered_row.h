@@ -57,8 +57,9 @@ io::Task<http::Response> show_row(Call& call) {
 
 template <class Noun>
 io::Task<http::Response> change_row(Call& call) {
-    const std::int64_t id = http::require_number(call.parameters[0]);
-    auto change = read_numbered<Noun>(call, Noun::Input::parse_change);
+    auto [id, change] =
+        http::read_both([&] { return http::require_number(call.parameters[0]); },
+                        [&] { return read_numbered<Noun>(call, Noun::Input::parse_change); });
     const std::string workspace = call.caller.workspace_id.text();
     http::Json row = co_await Noun::change(call.portal.db, workspace, id, std::move(change));
     co_return http::json_response(200, row.dump());

@@ -50,9 +50,11 @@ io::Task<Response> find(Call& call) {
 }
 
 io::Task<Response> change(Call& call) {
-    std::string id = endpoint_id(call);
-    auto input =
-        WebhookEndpointInput::parse_change(body_of(call), call.portal.settings.webhook_targets);
+    auto [id, input] = http::read_both([&] { return endpoint_id(call); },
+                                       [&] {
+                                           return WebhookEndpointInput::parse_change(
+                                               body_of(call), call.portal.settings.webhook_targets);
+                                       });
     ReadableEvents readable = ReadableEvents::of(call.caller);
     Json endpoint =
         co_await change_webhook_endpoint(call.portal.db, call.caller.workspace_id.text(),
@@ -68,8 +70,9 @@ io::Task<Response> remove(Call& call) {
 }
 
 io::Task<Response> rotate(Call& call) {
-    std::string id = endpoint_id(call);
-    std::optional<std::string> brought = parse_webhook_secret(optional_body_of(call));
+    auto [id, brought] =
+        http::read_both([&] { return endpoint_id(call); },
+                        [&] { return parse_webhook_secret(optional_body_of(call)); });
     Json endpoint = co_await rotate_webhook_secret(call.portal.db, call.portal.secrets,
                                                    call.caller.workspace_id.text(), std::move(id),
                                                    std::move(brought));
@@ -97,11 +100,16 @@ io::Task<Response> deliveries(Call& call) {
 }
 
 io::Task<Response> redeliver(Call& call) {
-    std::string event =
-        http::require_uuid4(webhook_event_uuid(call.parameters[0]), {"path", "id"}).text();
-    http::Fields fields(optional_body_of(call));
-    std::optional<Uuid> endpoint = fields.uuid4("endpoint_id", {.nullable = true});
-    fields.done();
+    auto [event, endpoint] = http::read_both(
+        [&] {
+            return http::require_uuid4(webhook_event_uuid(call.parameters[0]), {"path", "id"}).text();
+        },
+        [&] {
+            http::Fields fields(optional_body_of(call));
+            std::optional<Uuid> sent = fields.uuid4("endpoint_id", {.nullable = true});
+            fields.done();
+            return sent;
+        });
     std::optional<std::string> which;
     if (endpoint) {
         which = endpoint->text();

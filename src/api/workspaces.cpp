@@ -10,11 +10,12 @@ using http::Json;
 using http::Response;
 
 // Any other is as unknown as one that is none.
-void require_own(const Call& call) {
+Uuid require_own(const Call& call) {
     const Uuid id = http::require_uuid4(call.parameters[0], {"path", "id"});
     if (id != call.caller.workspace_id) {
         throw http::resource_not_found();
     }
+    return id;
 }
 
 io::Task<Response> show(Call& call) {
@@ -24,14 +25,16 @@ io::Task<Response> show(Call& call) {
 }
 
 io::Task<Response> change(Call& call) {
-    require_own(call);
-    auto change = WorkspaceChange::parse(
-        http::parse_body(call.body, call.request.header("content-type"), http::Surface::rest),
-        false);
-    Json workspace = co_await change_workspace(call.portal.db, call.caller.workspace_id.text(),
-                                               std::move(change));
-    call.portal.configs.bump(
-        call.caller.workspace_id);  // the member model is on or off on this node from now on
+    auto [id, change] = http::read_both([&] { return require_own(call); },
+                                        [&] {
+                                            return WorkspaceChange::parse(
+                                                http::parse_body(call.body,
+                                                                 call.request.header("content-type"),
+                                                                 http::Surface::rest),
+                                                false);
+                                        });
+    Json workspace = co_await change_workspace(call.portal.db, id.text(), std::move(change));
+    call.portal.configs.bump(id);  // the member model is on or off on this node from now on
     co_return http::json_response(200, workspace.dump());
 }
 

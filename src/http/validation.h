@@ -6,12 +6,15 @@
 //   fields.done();
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
+#include <iterator>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "http/failure.h"
@@ -85,6 +88,31 @@ Problem enum_problem(std::vector<std::string> loc, std::span<const std::string_v
 Uuid require_uuid4(std::string_view text, std::vector<std::string> loc);
 // nullopt, and the problem noted, when it is none.
 std::optional<Uuid> check_uuid4(std::string_view text, std::vector<std::string> loc, std::vector<Problem>& problems);
+
+// What the two make, one of a path and one of a body or a query: where either finds problems, one 422 lists both's.
+// Any other failure is thrown at once.
+template <class First, class Second>
+auto read_both(First first, Second second) -> std::pair<decltype(first()), decltype(second())> {
+    std::vector<Problem> problems;
+    const auto attempt = [&](auto& read) {
+        std::optional<decltype(read())> made;
+        try {
+            made = read();
+        } catch (Failure& failure) {
+            if (failure.problems.empty()) {
+                throw;
+            }
+            std::ranges::move(failure.problems, std::back_inserter(problems));
+        }
+        return made;
+    };
+    auto one = attempt(first);
+    auto other = attempt(second);
+    if (!problems.empty()) {
+        throw validation_failed(std::move(problems));
+    }
+    return {std::move(*one), std::move(*other)};
+}
 
 // A path or query parameter that must be a whole number of 64 bits, at least `min`; nullopt, and the problem noted,
 // when it is none.

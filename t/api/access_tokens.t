@@ -81,7 +81,7 @@ subtest 'changed' => sub {
         ['string_type at body.comment', 'enum at body.scopes.0', 'int_type at body.expires_in']);
     is_deeply(refusals(change($token, $id, scopes => undef)), ['list_type at body.scopes'], 'scopes are not removed');
     is_answer(change($token, $unknown, comment => 'x'), 404, $not_found, 'unknown');
-    is_status(change($token, 'nonsense', comment => 'x'), 422, 'no id');
+    is_deeply(refusals(change($token, 'nonsense', comment => 7)), ['uuid_parsing at path.id', 'string_type at body.comment'], 'no id, and more');
 
     my ($small, $small_id) = made($token, scopes => [qw(workspace_access_tokens:write customers:read)], expires_in => 600);
     is_answer(change($small, $id, comment => 'x'), 403, $scopes, 'one with more scopes');

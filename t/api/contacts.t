@@ -179,6 +179,10 @@ subtest 'and so does ending its link' => sub {
     is_status(save({ name => 'x', external_id => 'linked', customer_id => undef }, token => $small), 200);
 };
 
+subtest 'problems of the path and of the body' => sub {
+    is_deeply([told(alter('x', { name => '' }))], ['id.int_parsing', 'name.string_too_short'], 'come together');
+};
+
 subtest 'Idempotency-Key' => sub {
     my %key = (headers => { 'Idempotency-Key' => 'one' });
     my $before = $count->();

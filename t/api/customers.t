@@ -158,6 +158,10 @@ subtest 'changed' => sub {
     is_answer(change($unknown, name => 'x'), 404, $not_found, 'unknown');
     problems(change('nonsense', name => 'x'), ['uuid_parsing at path.id: Input should be a valid UUID, invalid character: expected an optional prefix of `urn:uuid:` followed by [0-9a-fA-F-], found `n` at 1'], 'no id');
     problems(change('8d0f0e7c-5a4f-1b1e-9d57-3f1c5bb0a001', name => 'x'), ['uuid_version at path.id: UUID version 4 expected'], 'not version 4');
+    problems(change('8d0f0e7c-5a4f-1b1e-9d57-3f1c5bb0a001', type => 'gang'), ['uuid_version at path.id: UUID version 4 expected',
+        "enum at body.type: Input should be 'individual' or 'team'"], 'the path\'s and the body\'s');
+    problems($t->delete("${path}8d0f0e7c-5a4f-1b1e-9d57-3f1c5bb0a001?anonymize=x", token => $token), ['uuid_version at path.id: UUID version 4 expected',
+        'bool_parsing at query.anonymize: Input should be a valid boolean, unable to interpret input'], 'the query\'s');
     is($t->value("SELECT string_agg(type, ' ' ORDER BY timestamp) FROM portal.events WHERE data->>'id' = ? AND type <> 'customer.created'
         GROUP BY data->>'id'", $second->{id}), undef, 'what was refused is not told');
 };
@@ -226,11 +230,11 @@ subtest 'the list' => sub {
     is($list->('?sorting=name'), 'a b c', 'without a name last');
     is($list->('?sorting=created_at'), 'b a c');
     is($list->('?sorting=-name&sorting=email'), 'b a c');
+    is($list->('?sorting=-name&sorting=name&sorting=-name&sorting=email'), 'b a c', 'repetitions count for nothing');
     is($list->('?email=A@EXAMPLE.com'), 'a', 'one address, in any case');
     is($list->('?email=a'), '', 'the whole of it');
     is($list->('?query=zo'), 'b', 'part of a name');
     is($list->('?query=X-C'), 'c', 'of an external id');
-    is($list->('?sorting=-name&sorting=name&sorting=-name&sorting=email'), 'b a c', 'repetitions count for nothing');
     is($list->('?query=%25'), '', 'no pattern');
     is($list->('?metadata[plan]=pro'), 'b', 'metadata');
     is($list->('?metadata%5Bplan%5D=free&metadata[seats]=2'), 'a', 'two of them');

@@ -77,6 +77,8 @@ subtest 'a change' => sub {
     is_answer(change({ id => $unknown }, status => 'failed'), 404, $not_found, 'no such payment');
     is_status(change({ id => 'x' }, status => 'failed'), 422);
     is(json_of($t->patch(path() . "/$payment->{id}", token => $token, json => {}))->{status}, 'completed', 'nothing said');
+    is_deeply([map { /^(\w+ at \w+)/ } @{ problems($t->patch('/api/file-sharing/sessions/x/payments/y', token => $token, json => { amount_cents => -1 })) }],
+        ['uuid_parsing at id', 'uuid_parsing at payment_id', 'greater_than_equal at amount_cents'], "the path's and the body's problems");
     my $theirs = $t->token($other, 'payments:write');
     is_answer($t->patch(path() . "/$payment->{id}", token => $theirs, json => { status => 'failed' }), 404, $not_found,
         'another workspace\'s');

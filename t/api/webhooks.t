@@ -212,6 +212,8 @@ subtest 'redelivered' => sub {
     is_answer($again->($unknown), 404, $not_found, 'an event that is none');
     is_status($again->('evt_nonsense'), 422, 'no id');
     is_deeply(refusals($again->($event, { endpoint_id => 'x' })), ['uuid_parsing at body.endpoint_id']);
+    is_deeply(refusals($again->('evt_x', { endpoint_id => 'x' })), ['uuid_parsing at path.id', 'uuid_parsing at body.endpoint_id'], 'the path\'s, too');
+    is_deeply(refusals(change($token, 'x', enabled => 7)), ['uuid_parsing at path.id', 'bool_type at body.enabled'], 'of a change, too');
     my $test = json_of($t->post("$endpoints/$one->{id}/test", token => $by));
     is(scalar @{ json_of($again->($test->{event_id}))->{deliveries} }, 1, 'a test goes to its own endpoint alone');
 };

@@ -64,6 +64,8 @@ subtest 'refused' => sub {
          'bool_type at body.feature_settings.member_model_enabled'], 'every problem');
     is_deeply(refusals(change(name => undef, feature_settings => [])), ['string_type at body.name', 'model_attributes_type at body.feature_settings']);
     is_deeply(refusals(change(name => 'x' x 257)), ['string_too_long at body.name']);
+    is_deeply(refusals($t->patch('/api/workspaces/x', token => $token, json => { name => '' })), ['uuid_parsing at path.id', 'string_too_short at body.name'],
+        "the path's and the body's");
     is_status(change(name => 'x' x 256), 200, 'the edge');
 };
 
