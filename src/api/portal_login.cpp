@@ -83,7 +83,8 @@ io::Task<Response> request_code(Call& call) {
     co_return response;
 }
 
-// The challenge is the body's, else the cookie's, else the one of this client's address.
+// The challenge is the body's, else the cookie's, else the one of this client's address, whose tries
+// are not for a stranger of that address to use up.
 io::Task<Login> try_code(Call& call, AuthenticateInput input) {
     Services& portal = call.portal;
     std::optional<Uuid> challenge =
@@ -96,12 +97,18 @@ io::Task<Login> try_code(Call& call, AuthenticateInput input) {
     if (!challenge) {
         throw wrong_code();
     }
-    if (!is_login_code(portal.secrets, *challenge, *input.code)) {
-        co_await note_wrong_code(portal, *challenge, !by_address);
+    bool may_try = by_address;
+    if (!by_address) {
+        may_try = co_await take_try(portal, *challenge);
+    }
+    const bool right = is_login_code(portal.secrets, *challenge, *input.code);
+    if (!may_try || !right) {
+        co_await note_wrong_code(portal, *challenge);
         throw wrong_code();
     }
     const std::string device = device_of(call);
-    Login login = co_await redeem_login_code(portal, *challenge, std::move(input), device);
+    Login login =
+        co_await redeem_login_code(portal, *challenge, !by_address, std::move(input), device);
     co_return login;
 }
 

@@ -66,8 +66,10 @@ io::Task<Response> mail_code(Call& call, const Principal& link, std::optional<Uu
 io::Task<Uuid> prove_code(Call& call, const Principal& link, const LinkInput& input) {
     Limits limits{code_try_of(call)};
     Limits charged = co_await charge_besides(call, std::move(limits));
-    if (!is_login_code(call.portal.secrets, *input.challenge_id, *input.code)) {
-        co_await note_wrong_link_code(call.portal, link, *input.challenge_id);
+    const bool may_try = co_await take_link_try(call.portal, link, *input.challenge_id);
+    const bool right = is_login_code(call.portal.secrets, *input.challenge_id, *input.code);
+    if (!may_try || !right) {
+        co_await note_wrong_link_code(call.portal, link);
         throw wrong_code();
     }
     call.portal.limiter.give_back(charged);  // a right code costs nothing

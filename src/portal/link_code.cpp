@@ -50,14 +50,16 @@ WITH again AS (
 SELECT id, ceil(extract(epoch FROM expires_at - now()))::bigint AS expires_in FROM challenge)"};
 
 //   $1 workspace  $2 the link  $3 challenge
+constexpr Statement try_statement{"link_code_try", R"(
+UPDATE portal.link_challenges SET tries = tries + 1
+ WHERE workspace_id = $1::uuid AND token_id = $2::uuid AND id = $3::uuid
+   AND consumed_at IS NULL AND tries < 5 AND expires_at > now()
+RETURNING id)"};
+
+//   $1 workspace  $2 the link
 constexpr Statement wrong_statement{"link_code_wrong", R"(
-WITH counted AS (
-    UPDATE portal.link_challenges SET tries = tries + 1
-     WHERE workspace_id = $1::uuid AND token_id = $2::uuid AND id = $3::uuid
-       AND consumed_at IS NULL AND tries < 5 AND expires_at > now()
-)
 INSERT INTO portal.audit_log (workspace_id, action, target)
-VALUES ($1, 'login.failed', 'portal_token:' || $2))"};
+VALUES ($1::uuid, 'login.failed', 'portal_token:' || $2::uuid))"};
 
 }  // namespace
 
@@ -104,9 +106,14 @@ io::Task<LinkChallenge> send_link_code(Services& portal, const Principal& link,
     co_return challenge;
 }
 
-io::Task<void> note_wrong_link_code(Services& portal, const Principal& link,
-                                    const Uuid& challenge) {
+io::Task<bool> take_link_try(Services& portal, const Principal& link, const Uuid& challenge) {
     Parameters parameters(link.workspace_id.text(), link.token_id.text(), challenge.text());
+    io::Rows rows = co_await portal.db.query(try_statement, std::move(parameters));
+    co_return !rows.empty();
+}
+
+io::Task<void> note_wrong_link_code(Services& portal, const Principal& link) {
+    Parameters parameters(link.workspace_id.text(), link.token_id.text());
     co_await portal.db.query(wrong_statement, std::move(parameters));
 }
 

@@ -36,7 +36,11 @@ struct LinkChallenge {
 io::Task<LinkChallenge> send_link_code(Services& portal, const Principal& link,
                                        std::optional<Uuid> again);
 
-// Costs the challenge one of its five tries, and goes into the audit log.
-io::Task<void> note_wrong_link_code(Services& portal, const Principal& link, const Uuid& challenge);
+// Takes one of the challenge's five tries, before a code is compared: so that no more than five ever
+// are, however many come at once. False: none is left, or there is no such open challenge.
+// open_portal_link() gives it back.
+io::Task<bool> take_link_try(Services& portal, const Principal& link, const Uuid& challenge);
+// Goes into the audit log.
+io::Task<void> note_wrong_link_code(Services& portal, const Principal& link);
 
 }  // namespace portal

@@ -52,14 +52,16 @@ SELECT id FROM portal.login_challenges
  WHERE address_key = $1::text AND consumed_at IS NULL AND tries < 5 AND expires_at > now()
  LIMIT 2)"};
 
-//   $1 challenge  $2 whether the try counts
+//   $1 challenge
+constexpr Statement try_statement{"login_try", R"(
+UPDATE portal.login_challenges SET tries = tries + 1
+ WHERE id = $1::uuid AND consumed_at IS NULL AND tries < 5 AND expires_at > now()
+RETURNING id)"};
+
+//   $1 challenge
 constexpr Statement wrong_statement{"login_wrong", R"(
-WITH counted AS (
-    UPDATE portal.login_challenges SET tries = tries + 1
-     WHERE id = $1::uuid AND $2::boolean AND consumed_at IS NULL AND tries < 5 AND expires_at > now()
-)
 INSERT INTO portal.audit_log (workspace_id, action, target)
-SELECT workspace_id, 'login.failed', 'login:' || id FROM portal.login_challenges WHERE id = $1)"};
+SELECT workspace_id, 'login.failed', 'login:' || id FROM portal.login_challenges WHERE id = $1::uuid)"};
 
 // From the proof on. `challenge` is the one open row, locked and now spent; then who fits, whether
 // that leaves a choice, and else the session. Of parallel calls the others wait for the lock and
@@ -86,7 +88,7 @@ constexpr const char* session_sql = R"(
       FROM fit
 ), spent AS (
     UPDATE portal.login_challenges l
-       SET consumed_at = coalesce(l.consumed_at, now()),
+       SET consumed_at = coalesce(l.consumed_at, now()), tries = l.tries - c.taken,
            selection_of = o.choice, selection_offered = o.offered,
            selection_hash = CASE WHEN o.choice IS NOT NULL THEN $8::text END,
            selection_secret_id = CASE WHEN o.choice IS NOT NULL THEN $5::text END,
@@ -135,12 +137,13 @@ SELECT o.choice, EXISTS (SELECT FROM customer_session) AS customer, EXISTS (SELE
   FROM outcome o
   LEFT JOIN chosen x ON true)";
 
-//   $1 challenge id
+//   $1 challenge id  $10 tries taken for this code
 const std::string redeem_sql = std::string(R"(
 WITH challenge AS MATERIALIZED (
-    SELECT id, email, workspace_id, customer_id, NULL::text AS selection_of, NULL::uuid[] AS offered
+    SELECT id, email, workspace_id, customer_id, NULL::text AS selection_of, NULL::uuid[] AS offered,
+           $10::integer AS taken
       FROM portal.login_challenges
-     WHERE id = $1::uuid AND consumed_at IS NULL AND tries < 5 AND NOT decoy AND expires_at > now()
+     WHERE id = $1::uuid AND consumed_at IS NULL AND tries - $10 < 5 AND NOT decoy AND expires_at > now()
        FOR UPDATE
 )") + session_sql;
 const Statement redeem_statement{"login_redeem", redeem_sql.c_str()};
@@ -148,7 +151,7 @@ const Statement redeem_statement{"login_redeem", redeem_sql.c_str()};
 //   $1 hashes of the selection token
 const std::string select_sql = std::string(R"(
 WITH challenge AS MATERIALIZED (
-    SELECT id, email, workspace_id, customer_id, selection_of, selection_offered AS offered
+    SELECT id, email, workspace_id, customer_id, selection_of, selection_offered AS offered, 0 AS taken
       FROM portal.login_challenges
      WHERE selection_hash = ANY ($1::text[]) AND selection_expires_at > now()
        FOR UPDATE
@@ -170,9 +173,10 @@ std::string new_selection_token() {
     return base64url(bytes, sizeof bytes);
 }
 
-// `parameters` has $1.
+// `parameters` has $1; `taken` is $10, which only a code has.
 io::Task<Login> sign_in(Services& portal, const Statement& statement, Parameters parameters,
-                        AuthenticateInput input, std::string device) {
+                        std::optional<std::int64_t> taken, AuthenticateInput input,
+                        std::string device) {
     const Secrets& secrets = portal.secrets;
     const std::string of_customer = secrets.make_token(Kind::customer);
     const std::string of_member = secrets.as_kind(of_customer, Kind::member);
@@ -183,6 +187,9 @@ io::Task<Login> sign_in(Services& portal, const Statement& statement, Parameters
         .add(Uuid::random().text());
     parameters.add(hash.secret_id).add(hex(hash.digest)).add(hex(secrets.sign_digest(of_member)));
     parameters.add(hex(secrets.sign_digest(of_choice))).add(device);
+    if (taken) {
+        parameters.add(*taken);
+    }
     io::Rows rows = co_await query_once_more(portal.db, statement, std::move(parameters));
     const io::Row row = rows.front();
     Login login;
@@ -253,15 +260,22 @@ io::Task<std::optional<Uuid>> find_challenge_by_address(Services& portal,
     co_return Uuid::parse(rows.front().text("id"));
 }
 
-io::Task<void> note_wrong_code(Services& portal, Uuid challenge, bool counts) {
-    Parameters parameters(challenge.text(), counts);
+io::Task<bool> take_try(Services& portal, Uuid challenge) {
+    Parameters parameters(challenge.text());
+    io::Rows rows = co_await portal.db.query(try_statement, std::move(parameters));
+    co_return !rows.empty();
+}
+
+io::Task<void> note_wrong_code(Services& portal, Uuid challenge) {
+    Parameters parameters(challenge.text());
     co_await portal.db.query(wrong_statement, std::move(parameters));
 }
 
-io::Task<Login> redeem_login_code(Services& portal, Uuid challenge, AuthenticateInput input,
-                                  std::string device) {
+io::Task<Login> redeem_login_code(Services& portal, Uuid challenge, bool tried,
+                                  AuthenticateInput input, std::string device) {
     Parameters parameters(challenge.text());
-    Login login = co_await sign_in(portal, redeem_statement, std::move(parameters),
+    const std::optional<std::int64_t> taken = tried ? 1 : 0;
+    Login login = co_await sign_in(portal, redeem_statement, std::move(parameters), taken,
                                    std::move(input), std::move(device));
     co_return login;
 }
@@ -272,7 +286,8 @@ io::Task<Login> redeem_selection(Services& portal, AuthenticateInput input, std:
         accepted.push_back(hex(hash.digest));
     }
     Parameters parameters(accepted);
-    Login login = co_await sign_in(portal, select_statement, std::move(parameters),
+    const std::optional<std::int64_t> taken;
+    Login login = co_await sign_in(portal, select_statement, std::move(parameters), taken,
                                    std::move(input), std::move(device));
     co_return login;
 }

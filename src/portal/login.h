@@ -44,8 +44,11 @@ struct AuthenticateInput {
 // The one open challenge of a client address, if there is exactly one.
 io::Task<std::optional<Uuid>> find_challenge_by_address(Services& portal,
                                                         std::string client_address);
-// Goes into the audit log, and `counts`: costs the challenge one of its five tries.
-io::Task<void> note_wrong_code(Services& portal, Uuid challenge, bool counts);
+// Takes one of the challenge's five tries, before a code is compared: so that no more than five ever
+// are, however many come at once. False: none is left, or there is no such open challenge.
+io::Task<bool> take_try(Services& portal, Uuid challenge);
+// Goes into the audit log.
+io::Task<void> note_wrong_code(Services& portal, Uuid challenge);
 
 struct Login {
     enum class State { refused, signed_in, choose_workspace, choose_customer };
@@ -58,9 +61,10 @@ struct Login {
 };
 
 // Consumes the challenge whose code was right, or the token of a choice, and makes the session: of
-// any number of parallel calls one. `device` are words for the browser.
-io::Task<Login> redeem_login_code(Services& portal, Uuid challenge, AuthenticateInput input,
-                                  std::string device);
+// any number of parallel calls one. `tried`: a try was taken for it, and is given back. `device` are
+// words for the browser.
+io::Task<Login> redeem_login_code(Services& portal, Uuid challenge, bool tried,
+                                  AuthenticateInput input, std::string device);
 io::Task<Login> redeem_selection(Services& portal, AuthenticateInput input, std::string device);
 
 }  // namespace portal

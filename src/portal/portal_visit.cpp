@@ -17,14 +17,14 @@ using io::Retry;
 using io::Statement;
 
 // The link's row is locked: of parallel openings one counts, and ending the link waits for this
-// session and then ends it, too.
+// session and then ends it, too. A try was taken for the challenge, and is given back.
 //
 //   $1 workspace  $2 the link  $3 session id  $4 secret id  $5 hash  $6 device  $7 challenge
 constexpr Statement open_statement{"portal_visit_open", R"(
 WITH proof AS (
-    UPDATE portal.link_challenges SET consumed_at = now()
+    UPDATE portal.link_challenges SET consumed_at = now(), tries = tries - 1
      WHERE workspace_id = $1::uuid AND token_id = $2::uuid AND id = $7::uuid
-       AND consumed_at IS NULL AND tries < 5 AND expires_at > now()
+       AND consumed_at IS NULL AND expires_at > now()
     RETURNING id
 ), link AS MATERIALIZED (
     SELECT *

@@ -100,6 +100,28 @@ subtest 'five tries' => sub {
     is_answer(exchange($mine, { challenge_id => $challenge, code => $code }), 422, $wrong, 'and then the right one, too');
 };
 
+subtest 'a try is taken before the code is looked at' => sub {
+    my ($mine, $to) = contact();
+    my $challenge = challenge($mine);
+    my $code = $t->login_code($to);
+    $t->db->begin_work;
+    $t->db->do('LOCK TABLE portal.audit_log IN SHARE MODE');    # no miss can be noted
+    is(exchange($mine, { challenge_id => $challenge, code => 'AAAAAA' })->code, 503, "wrong $_") for 1 .. 5;
+    $t->db->rollback;
+    is_answer(exchange($mine, { challenge_id => $challenge, code => $code }), 422, $wrong, 'and none is left');
+};
+
+subtest 'forty wrong codes at once count as five' => sub {
+    my ($mine, $to) = contact();
+    my $challenge = challenge($mine);
+    my $code = $t->login_code($to);
+    my @answers = $t->at_once(map { $t->bytes(POST => "$me/exchange", json => { token => $mine, challenge_id => $challenge, code => 'AAAAAA' },
+        headers => { 'X-Real-IP' => "10.11.0.$_" }) } 1 .. 40);
+    is(scalar(grep { $_->code == 422 } @answers), 40, 'all refused');
+    is($t->value('SELECT tries FROM portal.link_challenges WHERE id = ?', $challenge), 5, 'five are counted');
+    is_answer(exchange($mine, { challenge_id => $challenge, code => $code }), 422, $wrong, 'the right one is too late');
+};
+
 subtest 'ten tries of an address' => sub {
     my ($mine) = contact();
     my @here = ('X-Real-IP' => '10.9.9.9');
@@ -131,6 +153,7 @@ subtest 'of parallel calls' => sub {
     my %proof = (challenge_id => challenge($mine), code => $t->login_code($to));
     my @answers = $t->at_once(map { $t->bytes(POST => "$me/exchange", json => { token => $mine, %proof }, headers => { 'X-Real-IP' => "10.10.0.$_" }) } 1 .. 8);
     is_deeply([sort map { $_->code } @answers], [204, (422) x 7], 'one opens the portal');
+    cmp_ok($t->value('SELECT tries FROM portal.link_challenges WHERE id = ?', $proof{challenge_id}), '<=', 4, 'and gives its try back');
 };
 
 subtest 'switched off' => sub {

@@ -81,6 +81,38 @@ subtest 'fifty wrong codes at once count as five' => sub {
     is_answer(ask(authenticate => '10.5.2.1', { challenge_id => $challenge, code => $code }), 401, $refusal, 'the right one is too late');
 };
 
+subtest 'forty wrong codes and the right one at once' => sub {
+    my $tries = sub { $t->value('SELECT tries FROM portal.login_challenges WHERE id = ?', $_[0]) };
+    for my $round (1 .. 5) {
+        $t->customer($ws, email => "mixed$round\@example.com");
+        my $challenge = json_of(ask(request => "10.7.0.$round", { email => "mixed$round\@example.com", workspace_id => $ws->{id} }))->{challenge_id};
+        my $code = $t->login_code("mixed$round\@example.com");
+        my @codes = ('AAAAAA') x 40;
+        splice @codes, 8 * $round - 1, 0, $code;
+        my @answers = $t->at_once(map { $t->bytes(POST => "$path/authenticate", json => { challenge_id => $challenge, code => $codes[$_] },
+            headers => { 'X-Real-IP' => "10.7.$round.$_" }) } 0 .. $#codes);
+        my $won = grep { $_->code == 200 } @answers;
+        is(scalar(grep { $_->code == 401 } @answers), 41 - $won, 'refused');
+        cmp_ok($tries->($challenge), '<=', 5 - $won, 'not more than five were looked at');
+        is_answer(ask(authenticate => "10.7.$round.200", { challenge_id => $challenge, code => $code }), 401, $refusal, 'afterwards the right one is too late');
+    }
+};
+
+subtest 'a try is taken before the code is looked at' => sub {
+    $t->customer($ws, email => 'first@example.com');
+    my $open = sub { json_of(ask(request => "10.8.0.$_[0]", { email => 'first@example.com', workspace_id => $ws->{id} }))->{challenge_id} };
+    my $challenge = $open->(1);
+    my $code = $t->login_code('first@example.com');
+    $t->db->begin_work;
+    $t->db->do('LOCK TABLE portal.audit_log IN SHARE MODE');    # no miss can be noted
+    is(ask(authenticate => "10.8.1.$_", { challenge_id => $challenge, code => 'AAAAAA' })->code, 503, "wrong $_") for 1 .. 5;
+    $t->db->rollback;
+    is_answer(ask(authenticate => '10.8.1.6', { challenge_id => $challenge, code => $code }), 401, $refusal, 'and none is left');
+    my $second = $open->(2);
+    is(ask(authenticate => '10.8.1.7', { challenge_id => $second, code => $t->login_code('first@example.com', 2) })->code, 200, 'a right code');
+    is($t->value('SELECT tries FROM portal.login_challenges WHERE id = ?', $second), 0, 'gives its try back');
+};
+
 subtest 'four addresses and parallel challenges' => sub {
     $t->customer($ws, email => 'victim@example.com');
     my @addresses = map { "10.6.0.$_" } 1 .. 4;
