@@ -4,6 +4,7 @@
 
 #include "portal/email.h"
 #include "portal/secrets.h"
+#include "portal/slug.h"
 
 namespace portal::page {
 namespace {
@@ -57,7 +58,11 @@ House house_of(const io::Row& row) {
 }  // namespace
 
 io::Task<std::optional<House>> find_house(Services& portal, std::string slug) {
-    Parameters parameters(ascii_lower(slug));
+    slug = ascii_lower(slug);
+    if (!has_slug_characters(slug)) {
+        co_return std::nullopt;
+    }
+    Parameters parameters(slug);
     io::Rows rows = co_await portal.db.query(by_slug, std::move(parameters));
     if (rows.empty()) {
         co_return std::nullopt;

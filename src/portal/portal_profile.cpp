@@ -5,6 +5,7 @@
 #include "portal/billing_address.h"
 #include "portal/customer.h"
 #include "portal/email.h"
+#include "portal/slug.h"
 
 namespace portal {
 namespace {
@@ -79,7 +80,6 @@ SELECT j.verdict, )" PROFILE_COLUMNS("c") R"(
   LEFT JOIN changed c ON true)"};
 
 constexpr std::size_t max_name = 256;
-constexpr std::string_view slug_characters = "abcdefghijklmnopqrstuvwxyz0123456789-";
 
 std::optional<std::string> member_of(const Principal& caller) {
     return caller.kind == Kind::member ? std::optional(caller.member_id.text()) : std::nullopt;
@@ -123,7 +123,7 @@ http::Failure insufficient_role() {
 
 io::Task<Json> find_portal_workspace(io::Postgres& db, std::string slug) {
     slug = ascii_lower(slug);
-    if (slug.find_first_not_of(slug_characters) != std::string::npos) {
+    if (!has_slug_characters(slug)) {
         throw http::resource_not_found();
     }
     Parameters parameters(slug);

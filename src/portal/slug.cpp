@@ -15,14 +15,17 @@ constexpr std::array<std::string_view, 19> reserved_slugs = {
 
 }  // namespace
 
+bool has_slug_characters(std::string_view text) {
+    return text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == text.npos;
+}
+
 std::optional<std::string> slug_field(http::Fields& fields, const char* name, http::Presence rule) {
     std::optional<std::string> slug = fields.string(
         name, {.min = 3, .max = 63, .required = rule.required, .nullable = rule.nullable});
     if (!slug) {
         return std::nullopt;
     }
-    bool plain = slug->find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == slug->npos;
-    if (!plain) {
+    if (!has_slug_characters(*slug)) {
         fields.refuse(name, "A slug has lower-case letters, digits and hyphens only.");
         return std::nullopt;
     }

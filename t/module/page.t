@@ -88,6 +88,9 @@ subtest 'wrong addresses' => sub {
     is($none->code, 404, 'no such workspace');
     like(html($none), qr{There is no portal here.*href="/portal"}s, 'a page with a way on');
     unlike(html($none), qr{<script}, 'without script');
+    is($t->get("/$_/portal")->code, 404, "no slug: $_") for '%ff', 'acme%ff', '%c3%a4', "a'b";
+    is($t->get('/client-portal', headers => { Cookie => "portal_\xff=portal_cpt_x" })->code, 200, 'nor in a cookie');
+    is($t->get('/client-portal?workspace=%ff')->code, 200, 'nor asked for');
     is($t->get('/acme/portal/x/y')->code, 404, 'deeper: the site behind');
     my $wrong = $t->request(DELETE => '/acme/portal');
     is_deeply([$wrong->code, $wrong->header('Allow')], [405, 'GET, HEAD'], 'another method');
