@@ -53,6 +53,12 @@ io::Task<void> authenticate_by_cookie(Call& call, Authenticator& authenticator) 
     call.caller = found.principal;
 }
 
+bool is_meant_here(const http::Request& request, const Principal& link) {
+    const std::string_view page = request.header("x-portal-workspace").value_or("");
+    return (request.workspace.empty() || same_slug(link.workspace_slug, request.workspace)) &&
+           (page.empty() || same_slug(link.workspace_slug, page));
+}
+
 std::vector<std::string> session_tokens(const http::Request& request, const Settings& settings) {
     const std::string cookies = request.cookies();
     std::vector<std::string> tokens;

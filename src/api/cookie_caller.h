@@ -12,6 +12,10 @@ namespace portal::api {
 // from our own page.
 io::Task<void> authenticate_by_cookie(Call& call, Authenticator& authenticator);
 
+// A link counts as none in a location of another workspace, and to a page of another (its
+// X-Portal-Workspace).
+bool is_meant_here(const http::Request& request, const Principal& link);
+
 // What the browser's session cookies hold, whoever's they are.
 std::vector<std::string> session_tokens(const http::Request& request, const Settings& settings);
 // Whether it came with a session's cookie at all.

@@ -1,4 +1,5 @@
 // contract/customer-portal.md: login by e-mailed code, and a person's own sessions.
+#include "api/cookie_caller.h"
 #include "api/route.h"
 #include "http/query.h"
 #include "http/validation.h"
@@ -165,9 +166,13 @@ io::Task<Response> exchange_link(Call& call) {
     http::Fields fields(http::parse_body(call.body, content_type(call), http::Surface::rest));
     std::string token = fields.string("token", {.required = true}).value_or("");
     fields.done();
+    std::optional<Principal> link = co_await find_session_link(call.portal, std::move(token));
+    if (!link || !is_meant_here(call.request, *link)) {
+        throw http::invalid_token();
+    }
     const std::string device = device_of(call);
     std::optional<ExchangedSession> session =
-        co_await exchange_session(call.portal, std::move(token), device);
+        co_await exchange_session(call.portal, *link, device);
     if (!session) {
         throw http::invalid_token();
     }

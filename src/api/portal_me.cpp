@@ -81,7 +81,7 @@ io::Task<Response> exchange_link(Call& call) {
     require_no_foreign_page(call.request, settings);
     LinkInput input = LinkInput::parse(call);
     std::optional<Principal> link = co_await find_portal_link(call.portal, input.token);
-    if (!link) {
+    if (!link || !is_meant_here(call.request, *link)) {
         throw http::invalid_token();
     }
     bool proof_wanted = link->code_wanted;

@@ -193,8 +193,13 @@ Principal principal_of(const io::Row& row) {
 
 }  // namespace
 
-io::Task<std::optional<Principal>> find_principal(io::Postgres& db, std::vector<TokenHash> hashes, Kind claimed) {
-    std::optional<Credential> found = co_await find_credential(db, std::move(hashes), claimed);
+io::Task<std::optional<Principal>> find_principal(io::Postgres& db, const Secrets& secrets, std::string token) {
+    const Secrets::Form form = secrets.inspect(token);
+    if (form.forged) {
+        co_return std::nullopt;
+    }
+    std::vector<TokenHash> hashes = secrets.hashes(token);
+    std::optional<Credential> found = co_await find_credential(db, std::move(hashes), form.kind);
     if (!found) {
         co_return std::nullopt;
     }

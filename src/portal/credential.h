@@ -20,7 +20,8 @@ struct Credential {
 // Who holds the token with one of these hashes, if it is valid now. `claimed` is what its form says
 // (Secrets::inspect); Kind::none asks all four tables: an imported token of a replaced system may be any.
 io::Task<std::optional<Credential>> find_credential(io::Postgres& db, std::vector<TokenHash> hashes, Kind claimed);
-io::Task<std::optional<Principal>> find_principal(io::Postgres& db, std::vector<TokenHash> hashes, Kind claimed);
+// The same by the token itself; a forged one is not asked for.
+io::Task<std::optional<Principal>> find_principal(io::Postgres& db, const Secrets& secrets, std::string token);
 
 // Of these sessions (Kind::customer, member) or portal tokens (portal) those that are valid now.
 io::Task<std::vector<Principal>> living_credentials(io::Postgres& db, Kind kind, std::vector<Uuid> ids);

@@ -100,28 +100,27 @@ void forget(Services& portal, const io::Rows& ended) {
 
 }  // namespace
 
-io::Task<std::optional<ExchangedSession>> exchange_session(Services& portal, std::string token,
+io::Task<std::optional<Principal>> find_session_link(Services& portal, std::string token) {
+    std::optional<Principal> link =
+        co_await find_principal(portal.db, portal.secrets, std::move(token));
+    if (link && link->kind != Kind::customer && link->kind != Kind::member) {
+        link.reset();
+    }
+    co_return link;
+}
+
+io::Task<std::optional<ExchangedSession>> exchange_session(Services& portal, Principal link,
                                                            std::string device) {
-    const Secrets::Form form = portal.secrets.inspect(token);
-    if (form.forged) {
-        co_return std::nullopt;
-    }
-    std::vector<TokenHash> hashes = portal.secrets.hashes(token);
-    std::optional<Principal> parent =
-        co_await find_principal(portal.db, std::move(hashes), form.kind);
-    if (!parent || (parent->kind != Kind::customer && parent->kind != Kind::member)) {
-        co_return std::nullopt;
-    }
     ExchangedSession session;
-    session.token = portal.secrets.make_token(parent->kind);
-    session.slug = parent->workspace_slug;
+    session.token = portal.secrets.make_token(link.kind);
+    session.slug = link.workspace_slug;
     const TokenHash hash = portal.secrets.hash(session.token);
-    Parameters parameters(parent->workspace_id.text(), parent->token_id.text(),
-                          Uuid::random().text(), hash.secret_id, hex(hash.digest), device);
-    const Statement& statement = statements_of(*parent).exchange;
+    Parameters parameters(link.workspace_id.text(), link.token_id.text(), Uuid::random().text(),
+                          hash.secret_id, hex(hash.digest), device);
+    const Statement& statement = statements_of(link).exchange;
     io::Rows rows = co_await portal.db.query(statement, std::move(parameters));
     if (rows.empty()) {
-        co_return std::nullopt;  // it ended in between
+        co_return std::nullopt;
     }
     session.expires_in = rows.front().integer("expires_in");
     co_return session;

@@ -19,8 +19,10 @@ struct ExchangedSession {
     std::int64_t expires_in = 0;  // seconds
 };
 
-// A fresh session for a link's, which it ends with. nullopt: the token is of no living session.
-io::Task<std::optional<ExchangedSession>> exchange_session(Services& portal, std::string token,
+// Whose session a link's token is of. nullopt: of no living one.
+io::Task<std::optional<Principal>> find_session_link(Services& portal, std::string token);
+// A fresh session for a link's, which it ends with. nullopt: it has ended in between.
+io::Task<std::optional<ExchangedSession>> exchange_session(Services& portal, Principal link,
                                                            std::string device);
 
 // The living sessions of this customer or member: {id, created_at, expires_at, last_seen_at,

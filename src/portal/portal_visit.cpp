@@ -87,15 +87,10 @@ Json event_json(const io::Row& row) {
 }  // namespace
 
 io::Task<std::optional<Principal>> find_portal_link(Services& portal, std::string token) {
-    const Secrets::Form form = portal.secrets.inspect(token);
-    if (form.forged) {
-        co_return std::nullopt;
-    }
-    std::vector<TokenHash> hashes = portal.secrets.hashes(token);
     std::optional<Principal> link =
-        co_await find_principal(portal.db, std::move(hashes), form.kind);
-    if (!link || link->kind != Kind::portal) {
-        co_return std::nullopt;
+        co_await find_principal(portal.db, portal.secrets, std::move(token));
+    if (link && link->kind != Kind::portal) {
+        link.reset();
     }
     co_return link;
 }

@@ -54,6 +54,16 @@ subtest 'exchange' => sub {
     is($body->{detail}[0]{type}, 'missing', 'no token is 422');
 };
 
+subtest 'another workspace\'s link counts as none' => sub {
+    my $link = $t->session($mike);
+    my $before = $t->value('SELECT count(*) FROM portal.customer_sessions');
+    my $invalid = { error => 'invalid_token', error_description => 'The access token provided is expired, revoked, malformed, or invalid for other reasons.' };
+    is_answer(exchange($link, @$_), 401, $invalid, "@$_") for ['X-Bound' => 'other'], ['X-Portal-Workspace' => 'other'],
+        ['X-Bound' => 'acme', 'X-Portal-Workspace' => 'other'], ['X-Bound' => 'other', 'X-Portal-Workspace' => 'acme'];
+    is($t->value('SELECT count(*) FROM portal.customer_sessions'), $before, 'nothing is made');
+    is(exchange($link, @$_)->code, 204, "@$_") for ['X-Bound' => 'Acme'], ['X-Portal-Workspace' => 'ACME'];
+};
+
 subtest 'exchange is for our page' => sub {
     my $link = $t->session($mike);
     my $count = sub { $t->value('SELECT count(*) FROM portal.customer_sessions') };

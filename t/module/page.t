@@ -145,6 +145,7 @@ subtest 'links' => sub {
     my $in = form('/acme/portal/exchange', { token => $token });
     is_deeply([$in->code, $in->header('Location')], [303, '/acme/portal'], 'opened');
     like(cookies($in), qr{portal_acme=portal_cst_}, 'a cookie');
+    is(form('/club/portal/exchange', { token => $token })->code, 410, 'not as another workspace\'s');
     my $ended = form('/acme/portal/exchange', { token => 'portal_cst_none' });
     is($ended->code, 410, 'no longer');
     like(html($ended), qr{role="alert".*name="email"}s, 'sign in instead');

@@ -18,7 +18,7 @@ struct ClientPortal : PortalFixture {
         return run(get_or_create_portal_token(*portal, caller, {who, rotate}, std::move(with)));
     }
     std::optional<Principal> holder(const std::string& token) {
-        return run(find_principal(*db, secrets.hashes(token), secrets.inspect(token).kind));
+        return run(find_principal(*db, secrets, token));
     }
     std::optional<Invitation> invite(const Principal& caller, Addressee who, bool async = false,
                                      const IdempotencyKey& with = {}) {
@@ -213,8 +213,8 @@ TEST_F(ClientPortal, ValidMeansWhatTheContractSays) {
     EXPECT_FALSE(dies_of("UPDATE portal.contacts SET name = 'Other'"));
     EXPECT_TRUE(dies_of("UPDATE portal.client_portal_tokens SET expires_at = now()"));
     EXPECT_TRUE(dies_of("UPDATE portal.contacts SET deleted_at = now()"));
-    EXPECT_FALSE(run(find_principal(*db, secrets.hashes("unknown"), Kind::none)));
-    std::optional<Principal> token = run(find_principal(*db, secrets.hashes("mine"), Kind::none));
+    EXPECT_FALSE(run(find_principal(*db, secrets, "unknown")));
+    std::optional<Principal> token = run(find_principal(*db, secrets, "mine"));
     ASSERT_TRUE(token);
     EXPECT_EQ(token->kind, Kind::workspace);
     EXPECT_STREQ(token->workspace_slug, "mine");

@@ -26,7 +26,7 @@ struct CustomerSessions : PortalFixture {
     }
     std::optional<Principal> holder(const Json& session) {
         std::string token(session["token"].text());
-        return run(find_principal(*db, secrets.hashes(token), secrets.inspect(token).kind));
+        return run(find_principal(*db, secrets, token));
     }
     static std::string for_customer(const std::string& id, const std::string& more = "") {
         return "{\"customer_id\":\"" + id + "\"" + more + "}";
