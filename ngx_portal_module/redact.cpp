@@ -163,7 +163,7 @@ redact_request(ngx_http_request_t *r, std::string *first)
 
 /*
  * What only we may say of a caller: a backend is to see it from us, or empty.
- * The two that remain ask something of the portal and say nothing of anyone.
+ * The three that remain ask something of the portal and say nothing of anyone.
  */
 
 static bool
@@ -173,7 +173,8 @@ is_forged(std::string_view name) noexcept
 
     return name.starts_with(prefix)
            && name != "x-portal-workspace"
-           && name != "x-portal-cookie";
+           && name != "x-portal-cookie"
+           && name != "x-portal-keep";
 }
 
 

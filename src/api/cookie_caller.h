@@ -16,6 +16,10 @@ io::Task<void> authenticate_by_cookie(Call& call, Authenticator& authenticator);
 // X-Portal-Workspace).
 bool is_meant_here(const http::Request& request, const Principal& link);
 
+// With X-Portal-Keep: 1, throws 409 AnotherSession when the cookie that `next` is about to get holds a
+// living session of somebody else: of another customer, member or addressee, or of the other portal.
+io::Task<void> require_nobody_else(Call& call, const Principal& next);
+
 // What the browser's session cookies hold, whoever's they are.
 std::vector<std::string> session_tokens(const http::Request& request, const Settings& settings);
 // Whether it came with a session's cookie at all.

@@ -170,6 +170,7 @@ io::Task<Response> exchange_link(Call& call) {
     if (!link || !is_meant_here(call.request, *link)) {
         throw http::invalid_token();
     }
+    co_await require_nobody_else(call, *link);
     const std::string device = device_of(call);
     std::optional<ExchangedSession> session =
         co_await exchange_session(call.portal, *link, device);

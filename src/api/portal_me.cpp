@@ -84,6 +84,7 @@ io::Task<Response> exchange_link(Call& call) {
     if (!link || !is_meant_here(call.request, *link)) {
         throw http::invalid_token();
     }
+    co_await require_nobody_else(call, *link);
     bool proof_wanted = link->code_wanted;
     if (proof_wanted) {
         const std::vector<std::string> sessions = session_tokens(call.request, settings);

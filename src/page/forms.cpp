@@ -17,8 +17,8 @@ constexpr std::string_view session_api = "/api/customer-portal/customer-session"
 // The page's own call of an API route on behalf of the browser: its cookies, its address, our JSON.
 class ApiRequest final : public http::Request {
   public:
-    ApiRequest(const http::Request& browser, std::string path, std::string slug, const Json& body)
-        : browser_(browser), path_(std::move(path)), slug_(std::move(slug)), body_(body.dump()) {
+    ApiRequest(const http::Request& browser, std::string path, std::string slug, const Json& body, bool keep)
+        : browser_(browser), path_(std::move(path)), slug_(std::move(slug)), body_(body.dump()), keep_(keep) {
         method = http::Method::post;
         this->path = path_;
         client_address = browser.client_address;
@@ -36,6 +36,9 @@ class ApiRequest final : public http::Request {
         if (name == "x-portal-workspace" && !slug_.empty()) {
             return slug_;
         }
+        if (name == "x-portal-keep" && keep_) {
+            return "1";
+        }
         const bool passed_on = name == "user-agent" || name == "sec-fetch-site" || name == "origin";
         return passed_on ? browser_.header(name) : std::nullopt;
     }
@@ -45,6 +48,7 @@ class ApiRequest final : public http::Request {
   private:
     const http::Request& browser_;
     std::string path_, slug_, body_;
+    bool keep_;
 };
 
 struct ApiAnswer {
@@ -52,8 +56,9 @@ struct ApiAnswer {
     Json body;   // an object, empty where there was none
 };
 
-io::Task<ApiAnswer> ask_api(Visit& visit, std::string path, std::string slug, Json body) {
-    ApiRequest request(visit.call.request, std::move(path), std::move(slug), body);
+// `keep`: another person's session is not to be replaced.
+io::Task<ApiAnswer> ask_api(Visit& visit, std::string path, std::string slug, Json body, bool keep = false) {
+    ApiRequest request(visit.call.request, std::move(path), std::move(slug), body, keep);
     api::Call call{request, visit.call.portal};
     io::Task<Response> task = api::dispatch(call, visit.server.authenticator, visit.server.router);
     ApiAnswer answer;
@@ -185,10 +190,29 @@ io::Task<Response> authenticate(Visit& visit, http::Query form, std::optional<Ho
     co_return again(visit, std::move(view), status == 422 ? 401 : status, std::move(notice));
 }
 
+// What a link's form sends, from one step to the next.
+struct LinkForm {
+    std::string token, challenge, email;
+    bool replace = false;   // another person's session, too
+};
+
+// The link's form again, whichever it was; what was chosen stays chosen.
+View link_form(const Visit& visit, std::optional<House> house, const LinkForm& link) {
+    View view = link.challenge.empty() ? link_view(visit, std::move(house), link.token)
+                                       : link_code_view(visit, std::move(house), link.token, link.challenge, link.email);
+    if (link.replace) {
+        view.form->hidden.emplace_back("replace", "1");
+    }
+    return view;
+}
+
 io::Task<Response> exchange(Visit& visit, http::Query form, std::optional<House> house) {
     const bool client = visit.address.kind == Address::Kind::client_portal;
-    const std::string token = form.string("token", 512).value_or("");
-    Json body = Json::object({{"token", token}});
+    LinkForm link;
+    link.token = form.string("token", 512).value_or("");
+    link.challenge = form.string("challenge_id").value_or("");
+    link.replace = form.string("replace") == "1";
+    Json body = Json::object({{"token", link.token}});
     for (const char* name : {"challenge_id", "code"}) {
         if (std::optional<std::string> value = form.string(name)) {
             body.set(name, *value);
@@ -196,7 +220,7 @@ io::Task<Response> exchange(Visit& visit, http::Query form, std::optional<House>
     }
     std::string path = client ? "/api/v1/client-portal/me/exchange" : std::string(session_api) + "/exchange";
     std::string slug = house ? house->slug : "";
-    ApiAnswer answer = co_await ask_api(visit, std::move(path), std::move(slug), std::move(body));
+    ApiAnswer answer = co_await ask_api(visit, std::move(path), std::move(slug), std::move(body), !link.replace);
     const int status = answer.response.status;
     const std::int64_t wait = retry_after(answer.response);
     pass_on(visit, answer.response);
@@ -207,20 +231,28 @@ io::Task<Response> exchange(Visit& visit, http::Query form, std::optional<House>
     }
     if (status == 202) {
         const Json sent = answer.body["data"];
-        View view = link_code_view(visit, std::move(house), token, std::string(sent["challenge_id"].text()),
-                                   std::string(sent["email"].text()));
+        link.challenge = sent["challenge_id"].text();
+        link.email = sent["email"].text();
+        View view = link_form(visit, std::move(house), link);
         co_return again(visit, std::move(view), 200, "");
     }
-    const std::string challenge = form.string("challenge_id").value_or("");
-    if (status == 422 && client && !challenge.empty()) {
-        View view = link_code_view(visit, std::move(house), token, challenge, "");
+    if (status == 409) {
+        const std::string code = form.string("code").value_or("");
+        View view = replace_view(visit, std::move(house), link.token);
+        if (!link.challenge.empty()) {
+            view.form->hidden.emplace_back("challenge_id", link.challenge);
+            view.form->hidden.emplace_back("code", code);
+        }
+        co_return again(visit, std::move(view), 409, "");
+    }
+    if (status == 422 && client && !link.challenge.empty()) {
+        View view = link_form(visit, std::move(house), link);
         co_return again(visit, std::move(view), 401, visit.say("sign_in.wrong_code"));
     }
     if (status == 429 || status >= 500) {
         std::string notice =
             status == 429 ? visit.say("error.busy", {{"time", visit.duration(wait)}}) : visit.say("error.unavailable");
-        View view = challenge.empty() ? link_view(visit, std::move(house), token)
-                                      : link_code_view(visit, std::move(house), token, challenge, "");
+        View view = link_form(visit, std::move(house), link);
         co_return again(visit, std::move(view), status, std::move(notice));
     }
     if (client) {

@@ -114,6 +114,19 @@ View link_code_view(const Visit& visit, std::optional<House> house, std::string 
     return view;
 }
 
+View replace_view(const Visit& visit, std::optional<House> house, std::string token) {
+    View view = link_view(visit, std::move(house), std::move(token));
+    view.heading = visit.say("link.replace_title");
+    view.lead = visit.say("link.replace_other");
+    view.form->hidden.emplace_back("replace", "1");
+    view.form->button = visit.say("link.replace");
+    const bool client = view.part == Part::client_portal;
+    const std::string slug = view.house ? view.house->slug : "";
+    view.ways.emplace_back(client ? "/client-portal?workspace=" + slug : page_path(visit, view.house),
+                           visit.say("link.keep_other"));
+    return view;
+}
+
 View missing_link_view(const Visit& visit, std::optional<House> house, bool ended) {
     View view = begin(visit, std::move(house));
     const std::string name = name_of(visit, view.house);

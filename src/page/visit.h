@@ -38,6 +38,8 @@ View link_view(const Visit& visit, std::optional<House> house, std::string token
 // A code was mailed to `email` (masked; "": it is told no more) to prove that a client portal's link is one's own.
 View link_code_view(const Visit& visit, std::optional<House> house, std::string token, std::string challenge,
                     const std::string& email);
+// Somebody else is signed in: whether the link is to take that session's place, which the form says by `replace`.
+View replace_view(const Visit& visit, std::optional<House> house, std::string token);
 // No link, or none that still opens anything: how to get one.
 View missing_link_view(const Visit& visit, std::optional<House> house, bool ended);
 // What went wrong, by its status.

@@ -81,6 +81,15 @@ subtest 'in a frame whose browser may keep no cookies' => sub {
     is($t->get($me, token => $session)->code, 200, 'is the session\'s');
 };
 
+subtest 'who is asked first whether to replace another' => sub {
+    my ($mine, $to) = contact();
+    my $sent = sub { $t->value("SELECT count(*) FROM portal.link_challenges") };
+    my $before = $sent->();
+    is_answer(exchange($mine, {}, Cookie => $old, 'X-Portal-Keep' => 1), 409, { message => 'Another person is signed in.' }, 'the other');
+    is($sent->(), $before, 'is sent no code');
+    is(exchange($mine, {}, Cookie => $old)->code, 202, 'before it is said that it may');
+};
+
 subtest 'sent again' => sub {
     my ($mine, $to) = contact();
     my $challenge = challenge($mine);

@@ -64,6 +64,43 @@ subtest 'another workspace\'s link counts as none' => sub {
     is(exchange($link, @$_)->code, 204, "@$_") for ['X-Bound' => 'Acme'], ['X-Portal-Workspace' => 'ACME'];
 };
 
+subtest 'another person\'s session is kept, where that is asked for' => sub {
+    my $another = { error => 'AnotherSession', detail => 'Another person is signed in.' };
+    my ($client, $contact_of) = ('/api/v1/client-portal', sub { json_of($t->post('/api/v1/client-portal/token', token => $t->token($_[0]),
+        json => { type => 'contact', id => 0 + $t->contact($_[0])->{id} }))->{token} });
+    my $open = sub { my ($token, %headers) = @_; $t->post("$client/me/exchange", json => { token => $token }, headers => { %headers }) };
+    my %keep = ('X-Portal-Keep' => 1);
+    my ($eve, $bob) = ($t->customer($acme), $t->customer($acme));
+    my ($eves, $bobs) = map { $t->session($_) } $eve, $bob;
+    my ($anns, $owners) = map { $t->session($_) } $ann, $owner;
+    my ($here, $anns_cookie) = (cookie_of($eves), cookie_of($anns));
+    my ($contacts, $seconds) = map { $contact_of->($_) } $acme, $acme;
+    my ($contact_here) = $open->($contacts)->header('Set-Cookie') =~ /^([^;]+)/;
+    my $count = sub { join ' ', map { $t->value("SELECT count(*) FROM portal.$_") } qw(customer_sessions member_sessions client_portal_tokens) };
+
+    my $before = $count->();
+    for my $case (['another customer', $bobs, $here], ['another member', $owners, $anns_cookie], ['a contact', $bobs, $contact_here]) {
+        my ($name, $token, $cookie) = @$case;
+        my $answer = exchange($token, %keep, Cookie => $cookie);
+        is_answer($answer, 409, $another, $name);
+        is($answer->header('Set-Cookie'), undef, 'and no cookie');
+    }
+    is_answer($open->($seconds, %keep, Cookie => $_), 409, { message => 'Another person is signed in.' }, 'at the client portal') for $contact_here, $here;
+    is($count->(), $before, 'nothing is made');
+    is(sessions($here)->code, 200, 'who is signed in stays so');
+
+    is(exchange($bobs, Cookie => $here)->code, 204, 'without the header the link takes its place');
+    is($open->($seconds, Cookie => $here)->code, 204, 'at the client portal, too');
+    is(exchange($eves, %keep, Cookie => $here)->code, 204, 'one\'s own link');
+    is(exchange($t->session($ann), %keep, Cookie => $anns_cookie)->code, 204, 'a member\'s own');
+    is($open->($contacts, %keep, Cookie => $contact_here)->code, 204, 'a contact\'s own');
+    is(exchange($bobs, %keep, Cookie => $_->[1])->code, 204, $_->[0]) for ['nobody', 'a=b'], ['nonsense', '__Host-portal_acme=nonsense'],
+        ['another workspace\'s cookie', cookie_of($t->session($zoe))], ['another workspace\'s session', cookie_of($t->session($zoe)) =~ s/_other=/_acme=/r],
+        ['an access token', '__Host-portal_acme=' . $t->token($acme)];
+    is(by_cookie(POST => 'logout', $here, @own)->code, 204);
+    is(exchange($bobs, %keep, Cookie => $here)->code, 204, 'one that has ended');
+};
+
 subtest 'exchange is for our page' => sub {
     my $link = $t->session($mike);
     my $count = sub { $t->value('SELECT count(*) FROM portal.customer_sessions') };

@@ -1,6 +1,6 @@
 import { ask, becomes, data, finish, is, look, newContext, ok, shot, signIn, step } from './lib/page.js';
 
-const context = await newContext({ expected: [401, 403, 422] });
+const context = await newContext({ expected: [401, 403, 409, 422] });
 const page = await context.newPage();
 const start = `${data.url}/${data.slug}/portal`;
 const heading = (name, on = page) => on.getByRole('heading', { name, level: 1 });
@@ -29,6 +29,10 @@ await step('another person\'s link asks before it replaces this one', async () =
     await page.getByRole('button', { name: 'Open the link' }).click();
     await page.getByText('Erlich Bachman').waitFor();
     is(await tab('Team').count(), 0, 'who has no team gets no tab for it');
+    await page.goto(`${data.url}/portal?member_session_token=${data.links.owner}`);
+    await heading('Sign in as somebody else?').waitFor();
+    await page.getByRole('button', { name: 'Stay as Erlich' }).click();
+    await page.getByText('Erlich Bachman').waitFor();
     await page.goto(`${start}?member_session_token=${data.links.owner}`);
     await page.getByRole('button', { name: 'Open the link' }).click();
     await page.getByText('Richard Hendricks').waitFor();

@@ -40,6 +40,7 @@ config(portal_name => 'Acme Client Portal', portal_logo => 'acme.svg', primary_c
     welcome_message => 'Good to see you!', enabled_modules => [qw(invoices tasks)]);
 
 BrowserTest::drive($t, 'client_portal', { link => link_of($hank->{id}), other => link_of($other->{id}),
+    customer => $t->base_url . "/$workspace->{slug}/portal?customer_session_token=" . $t->session($customer),
     unknown => $t->base_url . '/client-portal/portal_cpt_' . 'A' x 48 },
     item => \&item, config => \&config,
     require_code => sub { $t->ctl('workspace', 'set', $workspace->{slug}, '--require-code', 'on')->{slug} },

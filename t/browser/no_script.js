@@ -51,6 +51,17 @@ await step('a link opens by a button', async () => {
     ok(!page.url().includes('portal_cst_'), 'its token is gone from the address');
 });
 
+await step('another person\'s asks first', async () => {
+    for (const [kind, answer] of [['link', 'Stay signed in'], ['button', 'Open the link']]) {
+        await page.goto(`${start}?customer_session_token=${data.another}`);
+        await page.getByRole('button', { name: 'Open the portal' }).click();
+        await heading('Sign in as somebody else?').waitFor();
+        await shot(page, 'no-script-replace');
+        await page.getByRole(kind, { name: answer }).click();
+        await heading('You are signed in.').waitFor();
+    }
+});
+
 await step('in German', async () => {
     await page.getByRole('link', { name: 'Deutsch' }).click();
     await page.getByText('Sie sind angemeldet.').waitFor();

@@ -10,5 +10,6 @@ for my $account ('First Account', 'Second Account') {
     my $customer = $t->customer($workspace, name => $account, type => 'team');
     $t->member($customer, email => 'two@example.com', name => "Tom of $account");
 }
-BrowserTest::drive($t, 'no_script', { slug => $workspace->{slug}, link => $t->session($mike) });
+BrowserTest::drive($t, 'no_script', { slug => $workspace->{slug}, link => $t->session($mike),
+    another => $t->session($t->customer($workspace)) });
 $t->done;

@@ -145,6 +145,14 @@ subtest 'links' => sub {
     my $in = form('/acme/portal/exchange', { token => $token });
     is_deeply([$in->code, $in->header('Location')], [303, '/acme/portal'], 'opened');
     like(cookies($in), qr{portal_acme=portal_cst_}, 'a cookie');
+    my $bob = $t->session($t->customer($acme));
+    my $asked = form('/acme/portal/exchange', { token => $bob, return_to => '/account/' }, Cookie => cookies($in));
+    is_deeply([$asked->code, scalar $asked->header('Set-Cookie')], [409, undef], 'another person\'s asks first');
+    like(html($asked), qr{<h1>Sign in as somebody else\?</h1>.*signed in to another account}s, 'says why');
+    like(html($asked), qr{action="/acme/portal/exchange".*name="return_to" value="/account/".*name="token" value="\Q$bob\E".*name="replace" value="1".*Open the link</button>}s, 'one button opens it');
+    like(html($asked), qr{href="/acme/portal\?return_to=%2Faccount%2F">Stay signed in}, 'the other leads back');
+    like(html(form('/acme/portal/exchange', { token => $bob }, Cookie => cookies($in) . '; portal_language=de')), qr{Als jemand anderes anmelden\?.*anderen Konto angemeldet.*Angemeldet bleiben}s, 'in German');
+    is(form('/acme/portal/exchange', { token => $bob, replace => 1 }, Cookie => cookies($in))->code, 303, 'and then it opens');
     is(form('/club/portal/exchange', { token => $token })->code, 410, 'not as another workspace\'s');
     my $ended = form('/acme/portal/exchange', { token => 'portal_cst_none' });
     is($ended->code, 410, 'no longer');
@@ -218,6 +226,18 @@ subtest 'client portal' => sub {
     is(data_of($t->get('/client-portal?workspace=acme', headers => { Cookie => cookies($in) }))->{session}, true, 'which the script is told');
     is($t->get('/api/v1/client-portal/me', headers => { Cookie => cookies($in) })->code, 200, 'and the API takes');
     like(html($t->get('/client-portal?workspace=acme', headers => { Cookie => cookies($in) })), qr{action="/client-portal/logout".*name="workspace" value="acme"}s, 'the way out');
+    my $next = json_of($t->post('/api/v1/client-portal/token', token => $t->token($acme), json => { type => 'contact', id => 0 + $t->contact($acme)->{id} }))->{token};
+    my $asked = form('/client-portal/exchange', { token => $next, workspace => 'acme' }, Cookie => cookies($in));
+    is($asked->code, 409, 'another contact\'s asks first');
+    like(html($asked), qr{action="/client-portal/exchange".*value="\Q$next\E".*name="replace" value="1".*href="/client-portal\?workspace=acme">Stay}s, 'by two buttons');
+    $t->db->do("UPDATE portal.workspaces SET feature_settings = feature_settings || '{\"require_code\": true}' WHERE id = ?", undef, $acme->{id});
+    ok($t->wait_for(sub { $t->get('/api/v1/client-portal/me', token => $next)->code == 403 }), 'where a code is asked for');
+    my $code = form('/client-portal/exchange', { token => $next, workspace => 'acme', replace => 1 }, Cookie => cookies($in));
+    like(html($code), qr{name="replace" value="1".*name="code"}s, 'the answer is remembered');
+    my ($challenge) = html($code) =~ m{name="challenge_id" value="([^"]+)"};
+    like(html(form('/client-portal/exchange', { token => $next, workspace => 'acme', challenge_id => $challenge, code => 'ABC123' }, Cookie => cookies($in))),
+        qr{name="replace" value="1".*name="challenge_id" value="$challenge".*name="code" value="ABC123"}s, 'and so is the code');
+    $t->db->do("UPDATE portal.workspaces SET feature_settings = feature_settings - 'require_code' WHERE id = ?", undef, $acme->{id});
     my $out = form('/client-portal/logout', { workspace => 'acme' }, Cookie => cookies($in));
     is_deeply([$out->code, $out->header('Location'), cookies($out)], [303, '/client-portal?workspace=acme', 'portal_acme='], 'signed out');
     is($t->get('/api/v1/client-portal/me', headers => { Cookie => cookies($in) })->code, 401, 'for good');

@@ -31,11 +31,10 @@ export function nameOf(user: User): string {
     return user.name ?? user.email;
 }
 
-// As a cookie says; undefined: nobody.
-async function whoIs(token?: string): Promise<User | undefined> {
+// As a cookie says; undefined: nobody, or one at the client portal.
+export async function whoIs(): Promise<User | undefined> {
     try {
-        const headers: Record<string, string> = token ? { Authorization: `Bearer ${token}` } : {};
-        return await request<User>(`${api}/user`, { anonymous: true, headers });
+        return await request<User>(`${api}/user`, { anonymous: true });
     } catch (error) {
         if (error instanceof Failure && error.status === 401) {
             return undefined;
@@ -120,10 +119,12 @@ export function leave() {
     location.replace(shell.return_to);
 }
 
-// After a code or a link has made a session: its cookie is there, or is to be had for `token`.
-export async function signedIn(token?: string): Promise<void> {
+// After a code or a link has made a session: its cookie is there, or is to be had for `token`. `keep`: 409 where
+// somebody else is signed in.
+export async function signedIn(token?: string, keep = false): Promise<void> {
     if (token) {
-        await request(`${api}/exchange`, { method: 'POST', body: { token }, anonymous: true });
+        const headers: Record<string, string> = keep ? { 'X-Portal-Keep': '1' } : {};
+        await request(`${api}/exchange`, { method: 'POST', body: { token }, anonymous: true, headers });
     }
     let user = await whoIs();
     if (!user && token) {
@@ -156,21 +157,20 @@ export async function signOut(): Promise<void> {
     end('ended.signed_out');
 }
 
-// A link's token, and whose it is. `replaces`: somebody else is signed in here.
-export type Link =
-    | { state: 'opened' }
-    | { state: 'ended' }
-    | { state: 'replaces'; current: string };
+// What came of a link's token. 'replaces': somebody else is signed in here, who is to be asked first.
+export type Link = 'opened' | 'ended' | 'replaces';
 
 export async function openLink(token: string, replace: boolean): Promise<Link> {
-    const owner = await whoIs(token);
-    if (!owner) {
-        return { state: 'ended' };
+    try {
+        await signedIn(token, !replace);
+        return 'opened';
+    } catch (error) {
+        switch ((error as Failure).status) {
+            case 401: return 'ended';
+            case 409:
+                shell.session = true;
+                return 'replaces';
+            default: throw error;
+        }
     }
-    const current = shell.session && !replace ? await whoIs() : undefined;
-    if (current && person(current) !== person(owner)) {
-        return { state: 'replaces', current: nameOf(current) };
-    }
-    await signedIn(token);
-    return { state: 'opened' };
 }

@@ -29,9 +29,8 @@ export interface Activity {
     data: Item;
 }
 
-export async function getMe(token?: string): Promise<Me> {
-    const headers: Record<string, string> = token ? { Authorization: `Bearer ${token}` } : {};
-    const { data } = await request<{ data: Me }>(api, { anonymous: true, headers });
+export async function getMe(): Promise<Me> {
+    const { data } = await request<{ data: Me }>(api, { anonymous: true });
     return data;
 }
 
@@ -51,9 +50,12 @@ export interface Opened {
     sent?: SentCode | undefined;
 }
 
-// `challenge` without `code`: the same code once more.
-export async function openToken(token: string, challenge?: string, code?: string): Promise<Opened> {
-    const headers: Record<string, string> = keepsCookies ? {} : { 'X-Portal-Cookie': '0' };
+// `replace`: of another person's session, too; else 409. `challenge` without `code`: the same code once more.
+export async function openToken(token: string, replace: boolean, challenge?: string, code?: string): Promise<Opened> {
+    const headers: Record<string, string> = {
+        ...(keepsCookies ? {} : { 'X-Portal-Cookie': '0' }),
+        ...(replace ? {} : { 'X-Portal-Keep': '1' }),
+    };
     const answer = await request<{ token?: string; data?: SentCode } | undefined>(`${api}/exchange`, {
         method: 'POST', anonymous: true, headers, body: { token, challenge_id: challenge ?? null, code: code ?? null },
     });

@@ -1,93 +1,89 @@
 // The client portal from its link to its end: the token becomes a session of this browser's, and then it is shown.
 import { useEffect, useRef, useState } from 'preact/hooks';
 
-import { bearer, Failure, onEnded } from '../api';
+import { bearer, onEnded, type Failure } from '../api';
+import { goTo, whoIsHere, whoIsMe, type Here } from '../link/here';
+import { ReplaceQuestion } from '../link/replace_question';
 import { startLive, type Live } from '../live/live';
-import { Button } from '../parts/button';
 import { Gate } from '../parts/gate';
 import { Notice } from '../parts/notice';
 import { Failed, Loading } from '../parts/states';
 import { shell, stay } from '../shell';
 import { CodeStep } from '../sign_in/code_step';
 import { t } from '../words';
-import { getMe, leave, nameOf, openToken, type Me, type Opened, type SentCode } from './client_api';
+import { getMe, leave, openToken, type Me, type Opened, type SentCode } from './client_api';
 import { ClientPortal } from './client_portal';
 
 type State =
     | { step: 'opening' }
-    | { step: 'question'; current: Me; sent?: SentCode }
+    | { step: 'question'; here: Here | undefined; sent: SentCode | undefined }
     | { step: 'code'; sent: SentCode }
     | { step: 'in'; me: Me }
     | { step: 'ended'; how: 'link' | 'no link' | 'signed out' }
     | { step: 'failed'; failure: Failure };
 
-// As the cookie says; undefined: nobody.
-async function current(): Promise<Me | undefined> {
-    try {
-        return await getMe();
-    } catch (error) {
-        if (error instanceof Failure && error.status === 401) {
-            return undefined;
-        }
-        throw error;
-    }
-}
-
-// Whose link it is; undefined: that is not told before a code is entered.
-async function ownerOf(token: string): Promise<Me | undefined> {
-    try {
-        return await getMe(token);
-    } catch (error) {
-        if (error instanceof Failure && error.status === 403) {
-            return undefined;
-        }
-        throw error;
-    }
-}
-
-function samePerson(one: Me, other: Me): boolean {
-    return one.addressee.type === other.addressee.type && one.addressee.id === other.addressee.id;
-}
-
 export function ClientApp({ token }: { token: string }) {
     const [state, set] = useState<State>({ step: 'opening' });
     const telling = useRef<Live>();
+    const replaces = useRef(false);  // another person's session, too, as was answered
     const leaving = useRef(false);  // somebody signs out: whoever has is not told that the link has ended
 
-    async function open(replace: boolean) {
+    async function open() {
         set({ step: 'opening' });
         try {
-            const before = shell.session ? await current() : undefined;
             if (!token) {
-                set(before ? { step: 'in', me: before } : { step: 'ended', how: 'no link' });
+                await keep();
                 return;
             }
-            const owner = await ownerOf(token);
-            if (before && owner && !samePerson(before, owner) && !replace) {
-                set({ step: 'question', current: before });
-                return;
-            }
-            if (owner) {
-                stay(owner.workspace);
-            }
-            const opened = await openToken(token);
+            const opened = await openToken(token, replaces.current);
             const { sent } = opened;
             if (sent) {
-                set(before ? { step: 'question', current: before, sent } : { step: 'code', sent });
+                set({ step: 'code', sent });
                 return;
             }
             await enter(opened);
         } catch (error) {
-            const failure = error as Failure;
-            if (failure.status === 401) {
-                set({ step: 'ended', how: 'link' });
-            } else {
-                set({ step: 'failed', failure });
-            }
+            await refused(error as Failure).catch(failed);
         }
     }
+    function failed(failure: Failure) {
+        set({ step: 'failed', failure });
+    }
+    // What the link was answered instead of being opened; what is no answer to that is thrown on.
+    async function refused(failure: Failure, sent?: SentCode) {
+        switch (failure.status) {
+            case 401:
+                set({ step: 'ended', how: 'link' });
+                break;
+            case 409:
+                set({ step: 'question', here: await whoIsHere(), sent });
+                break;
+            default:
+                throw failure;
+        }
+    }
+    function replace(sent?: SentCode) {
+        replaces.current = true;
+        if (sent) {
+            set({ step: 'code', sent });
+        } else {
+            void open();
+        }
+    }
+    // Whoever is signed in stays so.
+    async function keep(here?: Here) {
+        if (here && !here.me) {
+            goTo(here);
+            return;
+        }
+        const me = here?.me ?? (shell.session ? await whoIsMe() : undefined);
+        if (me) {
+            stay(me.workspace);
+        }
+        set(me ? { step: 'in', me } : { step: 'ended', how: 'no link' });
+    }
     async function enter(opened: Opened) {
-        let me = await current();
+        let me = await whoIsMe();
         if (!me) {
             bearer.set(opened.token ?? token);  // the browser keeps no cookies of ours
             me = await getMe();
@@ -97,16 +93,13 @@ export function ClientApp({ token }: { token: string }) {
     }
     async function prove(sent: SentCode, code: string) {
         try {
-            await enter(await openToken(token, sent.challenge_id, code));
+            await enter(await openToken(token, replaces.current, sent.challenge_id, code));
         } catch (error) {
-            if ((error as Failure).status !== 401) {
-                throw error;
-            }
-            set({ step: 'ended', how: 'link' });
+            await refused(error as Failure, sent);
         }
     }
     async function sendAgain(sent: SentCode): Promise<'again' | 'fresh'> {
-        const opened = await openToken(token, sent.challenge_id);
+        const opened = await openToken(token, replaces.current, sent.challenge_id);
         const next = opened.sent;
         if (!next) {  // proved in another tab meanwhile
             await enter(opened);
@@ -135,7 +128,7 @@ export function ClientApp({ token }: { token: string }) {
     }
     useEffect(() => {
         onEnded(over);
-        void open(false);
+        void open();
     }, []);
 
     const inside = state.step === 'in' ? state.me : undefined;
@@ -167,20 +160,8 @@ export function ClientApp({ token }: { token: string }) {
             );
         }
         case 'question': {
-            const { sent } = state;
-            return (
-                <Gate title={t('link.replace_title')} step="question">
-                    <Notice kind="info">{t('link.replace_lead', { current: nameOf(state.current) })}</Notice>
-                    <div class="actions stacked">
-                        <Button look="primary" onClick={() => (sent ? set({ step: 'code', sent }) : void open(true))}>
-                            {t('link.replace')}
-                        </Button>
-                        <Button onClick={() => set({ step: 'in', me: state.current })}>
-                            {t('link.keep', { current: nameOf(state.current) })}
-                        </Button>
-                    </div>
-                </Gate>
-            );
+            const { here, sent } = state;
+            return <ReplaceQuestion here={here} onOpen={() => replace(sent)} onKeep={() => void keep(here).catch(failed)} />;
         }
         case 'ended':
             return (
@@ -195,7 +176,7 @@ export function ClientApp({ token }: { token: string }) {
         case 'failed':
             return (
                 <Gate title={t('client.title')} step="failed">
-                    <Failed failure={state.failure} again={() => void open(false)} />
+                    <Failed failure={state.failure} again={() => void open()} />
                 </Gate>
             );
         default:

@@ -3,24 +3,25 @@
 import { useEffect, useState } from 'preact/hooks';
 
 import type { Failure } from '../api';
-import { Button } from '../parts/button';
 import { Gate } from '../parts/gate';
-import { Notice } from '../parts/notice';
 import { Failed, Loading } from '../parts/states';
-import { openLink, start, type Link } from '../session';
+import { openLink, start } from '../session';
 import { t } from '../words';
+import { goTo, whoIsHere, type Here } from './here';
+import { ReplaceQuestion } from './replace_question';
 
 export function OpenLink({ token }: { token: string }) {
-    const [link, setLink] = useState<Link>();
+    const [question, setQuestion] = useState<{ here: Here | undefined }>();
     const [failure, setFailure] = useState<Failure>();
 
     async function open(replace: boolean) {
         setFailure(undefined);
         try {
-            const opened = await openLink(token, replace);
-            setLink(opened);
-            if (opened.state === 'ended') {
+            const link = await openLink(token, replace);
+            if (link === 'ended') {
                 await start('link.expired');
+            } else if (link === 'replaces') {
+                setQuestion({ here: await whoIsHere() });
             }
         } catch (error) {
             setFailure(error as Failure);
@@ -31,16 +32,9 @@ export function OpenLink({ token }: { token: string }) {
     if (failure) {
         return <Gate title={t('link.title')} step="failed"><Failed failure={failure} again={() => void open(false)} /></Gate>;
     }
-    if (link?.state === 'replaces') {
-        return (
-            <Gate title={t('link.replace_title')} step="question">
-                <Notice kind="info">{t('link.replace_lead', { current: link.current })}</Notice>
-                <div class="actions stacked">
-                    <Button look="primary" onClick={() => void open(true)}>{t('link.replace')}</Button>
-                    <Button onClick={() => void start()}>{t('link.keep', { current: link.current })}</Button>
-                </div>
-            </Gate>
-        );
+    if (question) {
+        const { here } = question;
+        return <ReplaceQuestion here={here} onOpen={() => void open(true)} onKeep={() => (here?.me ? goTo(here) : void start())} />;
     }
     return <Gate title={t('link.title')}><p class="lead">{t('link.opening')}</p><Loading rows={2} /></Gate>;
 }
