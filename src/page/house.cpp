@@ -15,7 +15,8 @@ using io::Retry;
 using io::Statement;
 
 #define HOUSE_COLUMNS                                                                                        \
-    "w.id, w.name, w.slug, w.avatar_url, w.share_url, coalesce(f.portal_name, 'Client Portal') AS portal_name, " \
+    "w.id, w.name, w.slug, w.avatar_url, w.share_url, cardinality(w.return_hosts) > 0 AS lists_hosts, "         \
+    "coalesce(f.portal_name, 'Client Portal') AS portal_name, "                                              \
     "f.portal_logo, coalesce(f.primary_color, '#3B82F6') AS primary_color, "                                 \
     "coalesce(f.secondary_color, '#1E40AF') AS secondary_color"
 
@@ -48,6 +49,7 @@ House house_of(const io::Row& row) {
     house.slug = row.string("slug");
     house.avatar_url = row.optional("avatar_url");
     house.share_url = row.optional("share_url");
+    house.lists_hosts = row.boolean("lists_hosts");
     house.portal_name = row.string("portal_name");
     house.portal_logo = row.optional("portal_logo");
     house.primary_color = row.string("primary_color");

@@ -15,6 +15,7 @@ struct House {
     std::optional<std::string> avatar_url, share_url;
     std::string portal_name, primary_color, secondary_color;
     std::optional<std::string> portal_logo;   // as configured: a path or an https URL
+    bool lists_hosts = false;                 // the only ones that a return_url may lead to
 };
 
 // A living workspace, its slug in any case.

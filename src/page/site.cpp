@@ -155,7 +155,8 @@ Json Site::data_of(const View& view) const {
                                   {"name", house.name},
                                   {"slug", house.slug},
                                   {"avatar_url", house.avatar_url},
-                                  {"share_url", house.share_url}});
+                                  {"share_url", house.share_url},
+                                  {"lists_hosts", house.lists_hosts}});
         const std::string logo = logo_of(house);
         branding = Json::object({{"portal_name", house.portal_name},
                                  {"portal_logo", logo.empty() ? Json(nullptr) : Json(logo)},

@@ -20,8 +20,10 @@ await step('signed in at one workspace is not signed out by another, and the way
     await page.goto(data.link);
     await heading('Files').waitFor();
     await becomes(() => page.getByRole('link', { name: 'Back to shop.example.com' }).getAttribute('href'), 'https://shop.example.com/cart', 'it leads to the shop');
+    await ask('hosts');
     await page.reload();
     await heading('Files').waitFor();
+    await becomes(() => page.getByRole('link', { name: 'Back to Acme Ltd' }).getAttribute('href'), 'https://shop.example.com/cart', 'the workspace\'s, where it lists its hosts');
     await page.goto(`${data.url}/${data.other}/portal`);
     await heading('Files').waitFor();
     await page.getByText('Hooli Inc').first().waitFor();

@@ -14,5 +14,6 @@ my ($acme, $hooli) = map { $t->workspace(name => $_) } 'Acme Ltd', 'Hooli Inc';
 my ($mike) = map { $t->customer($_, email => 'mike@example.com', name => 'Mike Smith') } $acme, $hooli;
 my $link = json_of($t->post('/api/customer-sessions/', token => $t->token($acme),
     json => { customer_id => $mike->{id}, return_url => 'https://shop.example.com/cart' }));
-BrowserTest::drive($t, 'places', { slug => $acme->{slug}, other => $hooli->{slug}, link => $link->{customer_portal_url} });
+BrowserTest::drive($t, 'places', { slug => $acme->{slug}, other => $hooli->{slug}, link => $link->{customer_portal_url} },
+    hosts => sub { $t->ctl('workspace', 'set', $acme->{slug}, '--return-host', 'shop.example.com')->{slug} });
 $t->done;

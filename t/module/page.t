@@ -45,7 +45,9 @@ subtest 'shell' => sub {
     like($html, qr{aria-hidden="true">A&lt;</span>}, 'initials');
     unlike($html, qr{ style=|<style|<script>| on\w+=}, 'nothing inline');
     is_deeply(data_of($response), { page => 'portal', base => '', language => 'en', email => 'a@b.example', return_to => '', session => false, branding => undef,
-        workspace => { id => $acme->{id}, name => 'Acme & <Sons>', slug => 'acme', avatar_url => undef, share_url => 'https://files.example.com/{id}' } }, 'what the script is told');
+        workspace => { id => $acme->{id}, name => 'Acme & <Sons>', slug => 'acme', avatar_url => undef, share_url => 'https://files.example.com/{id}', lists_hosts => false } }, 'what the script is told');
+    $t->db->do(q(UPDATE portal.workspaces SET return_hosts = '{acme.example}' WHERE id = ?), undef, $acme->{id});
+    is(data_of($t->get('/acme/portal'))->{workspace}{lists_hosts}, true, 'a way back leads to a host of the workspace');
     like($html, qr{action="/acme/portal/request".*value="a\@b.example"}s, 'a form without scripts');
     like($html, qr{Ask us for a code\.}, 'a text of the operator');
     is(data_of($t->get('/portal'))->{workspace}, undef, 'where no workspace is named');

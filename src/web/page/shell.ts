@@ -6,7 +6,10 @@ export interface Shell {
     page: 'portal' | 'client-portal';
     base: string;  // what stands before /api in an address: '' or '/prefix'
     language: Language;
-    workspace: { id: string; name: string; slug: string; avatar_url: string | null; share_url: string | null } | null;
+    workspace: {
+        id: string; name: string; slug: string; avatar_url: string | null; share_url: string | null;
+        lists_hosts: boolean;  // a return_url leads to no other
+    } | null;
     session: boolean;  // a cookie of a session came with the request
     email: string;
     return_to: string;  // where the site sent the person away from: a path of the site's; '': nowhere
@@ -49,7 +52,7 @@ export function takeToken(): string {
 
 // A client portal's address tells no more than whose it is: a reload comes back to it.
 export function stay(workspace: { id: string; name: string; slug: string }) {
-    shell.workspace ??= { ...workspace, avatar_url: null, share_url: null };
+    shell.workspace ??= { ...workspace, avatar_url: null, share_url: null, lists_hosts: false };
     shell.name ||= workspace.name;
     const address = new URL(location.href);
     address.searchParams.set('workspace', workspace.slug);

@@ -29,6 +29,11 @@ export function isWayBack(address: string | null): address is string {
     return protocol === 'https:' || (protocol === 'http:' && ['localhost', '127.0.0.1', '[::1]'].includes(hostname));
 }
 
+// A host that anybody may have named is told by its name.
+function nameOfBack(address: string): string {
+    return shell.workspace?.lists_hosts ? shell.workspace.name : new URL(address).host;
+}
+
 export function CustomerPortal({ user, back }: { user: User; back: string | null }) {
     const { path: [screen = 'files', id] } = useRoute();
     const [failure, setFailure] = useState<Failure>();
@@ -67,7 +72,7 @@ export function CustomerPortal({ user, back }: { user: User; back: string | null
             <>
                 {isWayBack(back) && (
                     <a class="button quiet back" href={back}><Icon name="back" />
-                        <span class="button-label">{t('app.back', { name: new URL(back).host })}</span></a>
+                        <span class="button-label">{t('app.back', { name: nameOfBack(back) })}</span></a>
                 )}
                 <span class="who" title={user.email}><span class="unseen">{t('nav.signed_in_as', { name: '' })}</span>{nameOf(user)}</span>
                 <Button look="quiet" onClick={() => void signOut().catch(setFailure)}>
