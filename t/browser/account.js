@@ -32,6 +32,7 @@ await step('another person\'s link asks before it replaces this one', async () =
     await page.goto(`${data.url}/portal?member_session_token=${data.links.owner}`);
     await heading('Sign in as somebody else?').waitFor();
     await page.getByRole('button', { name: 'Stay as Erlich' }).click();
+    await heading('Files').waitFor();
     await page.getByText('Erlich Bachman').waitFor();
     await page.goto(`${start}?member_session_token=${data.links.owner}`);
     await page.getByRole('button', { name: 'Open the link' }).click();
@@ -136,6 +137,20 @@ await step('an ended link says so and leads to signing in', async () => {
     await other.getByText('Links work for a limited time only').waitFor();
     ok(!other.url().includes('portal_'), 'its token is gone from the address');
     await look(other, 'link-ended');
+});
+
+await step('a session that is refused has run out only when its time is over', async () => {
+    for (const [hours, words] of [[0, 'Your session has ended.'], [2, 'Your session has run out.']]) {
+        const other = await (await newContext({ expected: [401] })).newPage();
+        await other.clock.install();
+        await other.goto(`${start}?customer_session_token=${data.links.alone}`);
+        await heading('Files', other).waitFor();
+        await other.route('**/payments*', (route) => route.fulfill({ status: 401, json: {} }));
+        await other.clock.setSystemTime(Date.now() + hours * 3_600_000);
+        await other.getByRole('link', { name: 'Payments' }).click();
+        await other.getByText(words).waitFor();
+        await other.context().close();
+    }
 });
 
 await finish();

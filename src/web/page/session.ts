@@ -19,6 +19,7 @@ export type Session =
 export const session = new Store<Session>({ state: 'starting' });
 
 let live: Live | undefined;
+let expires = 0;  // of the session there is, ms
 
 // Why it is about to end: the stream and every request may hear of a sign-out before its answer is here.
 let leaving: 'ended.signed_out' | 'ended.other_tab' | undefined;
@@ -47,16 +48,25 @@ function liveName(): string {
     return `portal-${shell.base}-${shell.workspace?.slug}`;
 }
 
+// `reason` is what the stream said, if it did.
+function whyOver(reason = ''): Words {
+    if (reason === 'revoked') {
+        return 'ended.revoked';
+    }
+    return reason === 'expired' || Date.now() >= expires ? 'ended.expired' : 'ended.over';
+}
+
 async function enter(user: User) {
     leaving = undefined;
     shell.session = true;
     shell.return_to = '';  // what is typed here is not to be left for it
     keepDraftsOf(person(user));
-    const { return_url } = await request<{ return_url: string | null }>(`${api}/introspect`);
+    const { return_url, expires_at } = await request<{ return_url: string | null; expires_at: string }>(`${api}/introspect`);
+    expires = Date.parse(expires_at);
     session.set({ state: 'in', user, back: return_url });
     if (!live) {
         live = startLive('/api/customer-portal/customers/stream', liveName(), {
-            over: (reason) => end(reason === 'revoked' ? 'ended.revoked' : 'ended.expired'),
+            over: (reason) => end(whyOver(reason)),
             leaving: (now) => { leaving = now ? 'ended.other_tab' : undefined; },
             person: (now) => void otherTab(now),
         });
@@ -98,7 +108,7 @@ export function end(why: Words) {
         session.set({ state: 'out', why, email: value.user.email, drafts: hasDrafts() });
     }
 }
-onEnded(() => end('ended.expired'));
+onEnded(() => end(whyOver()));
 
 // Looks whether there is a session; without one it is time to sign in, `why` says why.
 export async function start(why?: Words): Promise<void> {

@@ -83,7 +83,7 @@ export async function readStream(address: string, headers: Record<string, string
             signal: control.signal,
         });
         if (response.status === 401 || response.status === 204) {
-            return { kind: 'over', reason: 'expired' };
+            return { kind: 'over', reason: '' };
         }
         if (!response.ok || !response.body) {
             return { kind: 'refused', status: response.status, wait: Number(response.headers.get('Retry-After')) || 0 };
