@@ -28,13 +28,13 @@ subtest 'shown' => sub {
 
 subtest 'changed' => sub {
     my %new = (name => 'Acme Ltd', avatar_url => 'https://example.org/a.png', mail_from_name => 'Acme', mail_reply_to => 'help@EXAMPLE.com',
-        return_hosts => ['Example.org', 'localhost:3000'], share_url => 'HTTPS://example.org/s', customer_portal_settings => { theme => 'dark' });
+        return_hosts => ['Example.org', 'localhost:3000'], share_url => 'HTTPS://example.org/s/{short_slug}', customer_portal_settings => { theme => 'dark' });
     my $response = change(%new);
     is_status($response, 200);
     is_deeply([keys_of($response)], \@members);
     my $body = json_of($response);
     is_deeply([@$body{qw(name avatar_url mail_from_name mail_reply_to return_hosts share_url customer_portal_settings)}],
-        ['Acme Ltd', 'https://example.org/a.png', 'Acme', 'help@example.com', ['example.org', 'localhost:3000'], 'HTTPS://example.org/s', { theme => 'dark' }]);
+        ['Acme Ltd', 'https://example.org/a.png', 'Acme', 'help@example.com', ['example.org', 'localhost:3000'], 'HTTPS://example.org/s/{short_slug}', { theme => 'dark' }]);
     ok($body->{modified_at}, 'modified_at');
     is_answer($t->get($path, token => $token), 200, $body, 'and stays so');
     is(json_of(change(avatar_url => 'Http://example.org/a.png'))->{avatar_url}, 'Http://example.org/a.png', 'a scheme in any case');
