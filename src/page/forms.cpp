@@ -220,7 +220,8 @@ io::Task<Response> exchange(Visit& visit, http::Query form, std::optional<House>
     }
     std::string path = client ? "/api/v1/client-portal/me/exchange" : std::string(session_api) + "/exchange";
     std::string slug = house ? house->slug : "";
-    ApiAnswer answer = co_await ask_api(visit, std::move(path), std::move(slug), std::move(body), !link.replace);
+    const bool keep = !link.replace;
+    ApiAnswer answer = co_await ask_api(visit, std::move(path), std::move(slug), std::move(body), keep);
     const int status = answer.response.status;
     const std::int64_t wait = retry_after(answer.response);
     pass_on(visit, answer.response);

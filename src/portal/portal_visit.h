@@ -20,7 +20,8 @@ io::Task<std::optional<Principal>> find_portal_link(Services& portal, std::strin
 
 // A fresh browser session for a link, which it ends with. The first time, and then at most once an
 // hour, the link counts as accessed. `challenge`: whose code was right, where one is asked for
-// (portal/link_code.h); it is spent, of any number of parallel calls by one. nullopt: that was over, or the link.
+// (portal/link_code.h); it is spent, of any number of parallel calls by one. nullopt: that was over,
+// or the link.
 io::Task<std::optional<ExchangedSession>> open_portal_link(Services& portal, Principal link,
                                                            std::string device,
                                                            std::optional<Uuid> challenge);
