@@ -180,7 +180,10 @@ exchange_t::start(ngx_portal_loc_conf_t *plcf, bool page)
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
-        workspace = ngx_portal_view(slug);
+        /* a variable without a value is nobody's, not everybody's */
+
+        workspace = slug.len != 0 ? ngx_portal_view(slug)
+                                  : portal::http::Request::no_workspace;
     }
 
     if (page) {

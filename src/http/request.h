@@ -26,6 +26,7 @@ class Request {
     std::string_view client_address;  // what realip left, textual; "unix:" for a unix socket peer
     std::string_view request_id;      // 32 hex digits, also in the error log
     std::string_view workspace;       // slug of the location's portal_workspace; empty: of any
+    static constexpr std::string_view no_workspace = "-";   // as such, where its variable is empty: no slug is as short
     bool login_by_address = false;    // portal_login_by_address
     std::string_view credential;      // what the query named ticket or …_session_token, blotted out there
 

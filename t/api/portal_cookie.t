@@ -5,7 +5,11 @@ use Time::HiRes qw(sleep);
 use PortalTest;
 
 my $site = 'https://portal.example.com';
-my $t = PortalTest->new(base_url => $site, server => 'portal_workspace $http_x_bound;');
+# Host names the workspace that a location is for; nothing.bound: none, since its variable is empty
+my $t = PortalTest->new(base_url => $site, http => <<'NGINX');
+    map $bound $of { nothing ""; default $bound; }
+    server { listen 127.0.0.1:%%PORT%%; server_name ~^(?<bound>.+)\.bound$; portal_workspace $of; location /api/ { portal_api portal client-portal sessions; } }
+NGINX
 my $path = '/api/customer-portal/customer-session';
 my $not_permitted = { error => 'NotPermitted', detail => 'This request must come from the portal\'s own page.' };
 my $unauthorized = { error => 'Unauthorized', detail => 'Unauthorized' };
@@ -58,10 +62,10 @@ subtest 'another workspace\'s link counts as none' => sub {
     my $link = $t->session($mike);
     my $before = $t->value('SELECT count(*) FROM portal.customer_sessions');
     my $invalid = { error => 'invalid_token', error_description => 'The access token provided is expired, revoked, malformed, or invalid for other reasons.' };
-    is_answer(exchange($link, @$_), 401, $invalid, "@$_") for ['X-Bound' => 'other'], ['X-Portal-Workspace' => 'other'],
-        ['X-Bound' => 'acme', 'X-Portal-Workspace' => 'other'], ['X-Bound' => 'other', 'X-Portal-Workspace' => 'acme'];
+    is_answer(exchange($link, @$_), 401, $invalid, "@$_") for [Host => 'other.bound'], ['X-Portal-Workspace' => 'other'],
+        [Host => 'acme.bound', 'X-Portal-Workspace' => 'other'], [Host => 'other.bound', 'X-Portal-Workspace' => 'acme'];
     is($t->value('SELECT count(*) FROM portal.customer_sessions'), $before, 'nothing is made');
-    is(exchange($link, @$_)->code, 204, "@$_") for ['X-Bound' => 'Acme'], ['X-Portal-Workspace' => 'ACME'];
+    is(exchange($link, @$_)->code, 204, "@$_") for [Host => 'Acme.bound'], ['X-Portal-Workspace' => 'ACME'];
 };
 
 subtest 'another person\'s session is kept, where that is asked for' => sub {
@@ -144,9 +148,9 @@ subtest 'which cookie' => sub {
         ["$mikes; $zoes", ['X-Portal-Workspace' => 'Other'], 'named by header'];
     is(json_of(sessions("$mikes; $zoes", 'X-Portal-Workspace' => 'acme'))->{meta}{total}, $t->value(
         'SELECT count(*) FROM portal.customer_sessions WHERE customer_id = ? AND revoked_at IS NULL AND expires_at > now()', $mike->{id}), 'it is that one\'s');
-    is(sessions("$mikes; $zoes", 'X-Bound' => 'Acme')->code, 200, 'the location\'s workspace');
-    is(sessions($zoes, 'X-Bound' => 'acme')->code, 401, 'in which another\'s is none');
-    is(sessions("$mikes; $zoes", 'X-Bound' => 'acme', 'X-Portal-Workspace' => 'other')->code, 401, 'whatever the header says');
+    is(sessions("$mikes; $zoes", Host => 'Acme.bound')->code, 200, 'the location\'s workspace');
+    is(sessions($zoes, Host => 'acme.bound')->code, 401, 'in which another\'s is none');
+    is(sessions("$mikes; $zoes", Host => 'acme.bound', 'X-Portal-Workspace' => 'other')->code, 401, 'whatever the header says');
     is($t->get("$path/sessions", token => 'nonsense', headers => { Cookie => $mikes })->code, 401, 'a bearer beats a cookie');
     is_answer($t->get("$path/sessions", token => $t->token($acme), headers => { Cookie => $mikes }), 401, $unauthorized, 'of the wrong kind, too');
     my $split = $t->raw("GET $path/sessions HTTP/1.1\r\nHost: x\r\nCookie: a=b\r\nCookie: $mikes\r\nConnection: close\r\n\r\n");
@@ -156,14 +160,15 @@ subtest 'which cookie' => sub {
 
 subtest 'a bearer in a location of one workspace' => sub {
     my $token = $t->session($mike);
-    my $ask = sub { $t->get("$path/sessions", token => $_[0], headers => { 'X-Bound' => $_[1], @_[2 .. $#_] }) };
+    my $ask = sub { $t->get("$path/sessions", token => $_[0], headers => { Host => "$_[1].bound", @_[2 .. $#_] }) };
     is($ask->($token, $_)->code, 200, "its own, as $_") for qw(acme ACME);
+    is_answer($ask->($token, 'nothing'), 401, $unauthorized, 'where the variable has no value');
     is_answer($ask->($token, 'other'), 401, $unauthorized, 'another\'s counts as none');
     is_answer($ask->($t->session($zoe), 'acme', Cookie => cookie_of($token)), 401, $unauthorized, 'and a cookie is no help');
     my $access = $t->token($acme);
-    is($t->get('/api/v1/client-portal/config', token => $access, headers => { 'X-Bound' => 'acme' })->code, 200, 'an integrator\'s');
+    is($t->get('/api/v1/client-portal/config', token => $access, headers => { Host => 'acme.bound' })->code, 200, 'an integrator\'s');
     my $before = $t->value('SELECT count(*) FROM portal.customer_sessions');
-    is_answer($t->post('/api/customer-sessions/', token => $access, json => { customer_id => $mike->{id} }, headers => { 'X-Bound' => 'other' }),
+    is_answer($t->post('/api/customer-sessions/', token => $access, json => { customer_id => $mike->{id} }, headers => { Host => 'other.bound' }),
         401, $unauthorized, 'in another\'s');
     is($t->value('SELECT count(*) FROM portal.customer_sessions'), $before, 'makes nothing');
 };

@@ -183,7 +183,7 @@ http {
     %%HTTP%%
 
     server {
-        listen 127.0.0.1:%%PORT%%;
+        listen 127.0.0.1:%%PORT%% default_server;
         listen 127.0.0.1:%%H2PORT%% http2;
         server_name localhost;
         %%SERVER%%

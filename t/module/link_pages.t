@@ -9,9 +9,8 @@ use PortalTest;
 
 my $page = PortalTest::build() . '/page';
 system('bash', PortalTest::root() . '/src/web/build', $page) == 0 or BAIL_OUT('src/web/build failed');
-my $t = PortalTest->new(http => "portal_page_files $page; portal_rate_limit_class restricted 1000000 60s;",
-    location => q(location / { portal_page; portal_workspace $page_of; }),
-    server => 'set $page_of ""; if ($http_x_bound) { set $page_of $http_x_bound; }');
+my $t = PortalTest->new(http => "portal_page_files $page; portal_rate_limit_class restricted 1000000 60s;" . q( server { listen 127.0.0.1:%%PORT%%; server_name ~^(?<bound>.+)\.bound$; location / { portal_page; portal_workspace $bound; } } ),
+    location => q(location / { portal_page; portal_workspace any; }));
 my $acme = $t->workspace(slug => 'acme', name => 'Acme Ltd');
 my $club = $t->workspace(slug => 'club', name => 'Club');
 my $backend = $t->token($acme);
@@ -67,8 +66,8 @@ subtest 'a link of nobody' => sub {
         is($answer->code, 404, $name);
         is(html($answer), html($first), "$name: the same words");
     }
-    is(html(opened($unknown{$_}, 'X-Bound' => 'acme')), html(opened($expired, 'X-Bound' => 'acme')), "$_: in a tenant's location its page") for sort keys %unknown;
-    is(opened($expired, 'X-Bound' => 'club')->code, 404, "another tenant's location");
+    is(html(opened($unknown{$_}, Host => 'acme.bound')), html(opened($expired, Host => 'acme.bound')), "$_: in a tenant's location its page") for sort keys %unknown;
+    is(opened($expired, Host => 'club.bound')->code, 404, "another tenant's location");
 };
 
 subtest 'none can be told from another by the clock' => sub {

@@ -10,9 +10,11 @@ my $page = PortalTest::build() . '/page';
 system('bash', PortalTest::root() . '/src/web/build', $page) == 0 or BAIL_OUT('src/web/build failed');
 
 my $limits = join ' ', map { "portal_rate_limit_class $_ 100000 60s;" } qw(restricted code-send code-try);
-my $t = PortalTest->new(http => "$limits portal_page_files $page; portal_page_overrides %%DIR%%/look;",
-    location => q(location / { portal_page; portal_workspace $page_of; }),
-    server => 'set $page_of ""; if ($http_x_bound) { set $page_of $http_x_bound; }', nginx => 0);
+my $t = PortalTest->new(http => "$limits portal_page_files $page; portal_page_overrides %%DIR%%/look;" . <<'NGINX',
+    map $bound $of { nothing ""; default $bound; }
+    server { listen 127.0.0.1:%%PORT%%; server_name ~^(?<bound>.+)\.bound$; location / { portal_page; portal_workspace $of; } }
+NGINX
+    location => q(location / { portal_page; portal_workspace any; }), nginx => 0);
 mkdir "$t->{dir}/look"; mkdir "$t->{dir}/look/$_" for qw(messages assets);
 $t->write_file('look/style.css', ':root { --mine: 1 }');
 $t->write_file('look/assets/logo.svg', '<svg xmlns="http://www.w3.org/2000/svg"/>');
@@ -100,8 +102,9 @@ subtest 'wrong addresses' => sub {
     $t->db->do('UPDATE portal.workspaces SET blocked_at = now() WHERE id = ?', undef, $club->{id});
     is($t->get('/club/portal')->code, 404, 'a blocked workspace');
     $t->db->do('UPDATE portal.workspaces SET blocked_at = NULL WHERE id = ?', undef, $club->{id});
-    is($t->get('/acme/portal', headers => { 'X-Bound' => 'club' })->code, 404, 'in a location of another workspace');
-    is(data_of($t->get('/portal', headers => { 'X-Bound' => 'acme' }))->{workspace}{slug}, 'acme', "a location's workspace needs no slug");
+    is($t->get('/acme/portal', headers => { Host => 'club.bound' })->code, 404, 'in a location of another workspace');
+    is($t->get($_, headers => { Host => 'nothing.bound' })->code, 404, "$_: where the variable has no value") for '/acme/portal', '/portal';
+    is(data_of($t->get('/portal', headers => { Host => 'acme.bound' }))->{workspace}{slug}, 'acme', "a location's workspace needs no slug");
 };
 
 subtest 'signing in without scripts' => sub {
