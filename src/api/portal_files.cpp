@@ -27,7 +27,7 @@ std::string session_of(const Call& call) {
 
 // Payments are not for everybody on a team.
 void require_payments_allowed(const Principal& caller) {
-    if (caller.role == Role::member) {
+    if (!caller.sees_payments()) {
         throw http::not_permitted("Insufficient role for this operation");
     }
 }

@@ -57,6 +57,8 @@ std::string event_frame(const Event& event) {
 
 std::string customer_audience(const Uuid& customer) { return "customer:" + customer.text(); }
 
+std::string payments_audience(const Uuid& customer) { return "payments:" + customer.text(); }
+
 std::string addressee_audience(bool company, std::int64_t number) {
     return (company ? "company:" : "contact:") + std::to_string(number);
 }

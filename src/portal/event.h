@@ -22,9 +22,10 @@ struct Event {
 // The event as a stream sends it: id, event and data lines and the empty line that ends them.
 std::string event_frame(const Event& event);
 
-// Who sees an event, within a workspace: "workspace" (everyone on its portal), "customer:<uuid>", "contact:<number>",
-// "company:<number>".
+// Who sees an event, within a workspace: "workspace" (everyone on its portal), "customer:<uuid>", "payments:<uuid>" (of
+// a customer's those who may see its payments), "contact:<number>", "company:<number>".
 std::string customer_audience(const Uuid& customer);
+std::string payments_audience(const Uuid& customer);
 std::string addressee_audience(bool company, std::int64_t number);
 inline constexpr std::string_view workspace_audience = "workspace";
 

@@ -34,6 +34,7 @@ std::size_t EventHub::Hash::operator()(const AudienceKey& key) const noexcept {
 namespace {
 
 constexpr std::string_view customer_prefix = "customer:";
+constexpr std::string_view payments_prefix = "payments:";
 constexpr std::string_view contact_prefix = "contact:";
 constexpr std::string_view company_prefix = "company:";
 
@@ -57,18 +58,22 @@ EventHub::AudienceKey EventHub::key_of(std::string_view audience) {
     if (audience.starts_with(customer_prefix)) {
         return {'u', Uuid::parse(audience.substr(customer_prefix.size())).value_or(Uuid{})};
     }
+    if (audience.starts_with(payments_prefix)) {
+        return {'p', Uuid::parse(audience.substr(payments_prefix.size())).value_or(Uuid{})};
+    }
     if (audience.starts_with(contact_prefix)) {
         return {'c', numbered(audience.substr(contact_prefix.size()))};
     }
     if (audience.starts_with(company_prefix)) {
         return {'o', numbered(audience.substr(company_prefix.size()))};
     }
-    return {'w', {}};
+    return {audience == workspace_audience ? 'w' : '?', {}};
 }
 
 std::string EventHub::text_of(const AudienceKey& key) {
     switch (key.kind) {
         case 'u': return customer_audience(key.id);
+        case 'p': return payments_audience(key.id);
         case 'c': return addressee_audience(false, number_of(key.id));
         case 'o': return addressee_audience(true, number_of(key.id));
         default: return std::string(workspace_audience);
@@ -99,6 +104,9 @@ io::Task<std::unique_ptr<http::StreamBody>> EventHub::open(EventStreamRequest re
     audiences.push_back(principal.kind == Kind::portal
                             ? addressee_audience(principal.addressee_is_company, principal.addressee_id)
                             : customer_audience(principal.customer_id));
+    if (principal.sees_payments()) {
+        audiences.push_back(payments_audience(principal.customer_id));
+    }
     auto stream = std::make_unique<Stream>(*this, request);
     std::unique_ptr<Workspace>& found = workspaces_[workspace];
     if (!found) {
@@ -106,8 +114,8 @@ io::Task<std::unique_ptr<http::StreamBody>> EventHub::open(EventStreamRequest re
         found->id = workspace;
     }
     stream->workspace_ = found.get();
-    for (int i = 0; i < 2; ++i) {
-        auto [place, fresh] = found->audiences.try_emplace(key_of(audiences[std::size_t(i)]));
+    for (std::size_t i = 0; i < audiences.size(); ++i) {
+        auto [place, fresh] = found->audiences.try_emplace(key_of(audiences[i]));
         place->second.key = &place->first;
         stream->places_[i].stream = stream.get();
         stream->places_[i].audience = &place->second;
@@ -211,7 +219,7 @@ io::Task<void> EventHub::count(Stream& stream, std::uint8_t claim, std::uint32_t
 io::Task<void> EventHub::listen(Stream& stream) {
     const Uuid workspace = stream.workspace_->id;
     for (Place& place : stream.places_) {
-        if (feed_ == nullptr || place.audience->listened) {
+        if (feed_ == nullptr || place.audience == nullptr || place.audience->listened) {
             continue;
         }
         std::string audience = text_of(*place.audience->key);
@@ -401,11 +409,13 @@ io::Task<void> EventHub::check(std::array<std::vector<Uuid>, 3> sessions) {
             const std::size_t to = std::min(from + chunk, sessions[i].size());
             std::vector<Uuid> asked(sessions[i].begin() + std::ptrdiff_t(from), sessions[i].begin() + std::ptrdiff_t(to));
             Ids dead(asked.begin(), asked.end());
+            std::unordered_map<Uuid, bool, Hash> payments;   // whether a living one sees them
             bool answered = true;
             try {
                 std::vector<Principal> living = co_await living_credentials(db_, kinds[i], std::move(asked));
                 for (const Principal& principal : living) {
                     dead.erase(principal.token_id);
+                    payments[principal.token_id] = principal.sees_payments();
                 }
             } catch (const std::exception&) {
                 answered = false;
@@ -414,9 +424,14 @@ io::Task<void> EventHub::check(std::array<std::vector<Uuid>, 3> sessions) {
                 check_all_ = true;   // with PostgreSQL back
                 co_return;
             }
-            for (std::size_t at = 0; !dead.empty() && at < streams_.size(); ++at) {
-                if (dead.contains(streams_[at]->session_)) {
-                    streams_[at]->bye("revoked");
+            for (Stream* stream : streams_) {
+                if (dead.contains(stream->session_)) {
+                    stream->bye("revoked");
+                    continue;
+                }
+                auto found = payments.find(stream->session_);
+                if (found != payments.end() && found->second != stream->payments_) {
+                    stream->shutdown();   // another role: it comes back for what that one sees
                 }
             }
         }

@@ -72,7 +72,7 @@ class EventHub final : private EventListener {
 
     // An audience in a workspace, as event.h writes it, in few bytes.
     struct AudienceKey {
-        char kind = 'w';   // workspace; u: customer, c: contact, o: company
+        char kind = '?';   // w: workspace, u: customer, p: payments, c: contact, o: company; else nobody's
         Uuid id;
         bool operator==(const AudienceKey&) const = default;
     };

@@ -160,7 +160,9 @@ io::Task<void> EventHub::read_missed(Reader& reader) {
     while (reader.stream && reader.stream->behind()) {
         std::vector<std::string> audiences;
         for (const Place& place : reader.stream->places_) {
-            audiences.push_back(text_of(*place.audience->key));
+            if (place.audience) {
+                audiences.push_back(text_of(*place.audience->key));
+            }
         }
         const std::int64_t after = reader.stream->last_;
         std::vector<Event> events = co_await events_after(db_, workspace, std::move(audiences), after, batch);

@@ -66,7 +66,8 @@ class EventHub::Stream final : public http::StreamBody {
     Stream(EventHub& hub, const EventStreamRequest& request)
         : hub_(hub), session_(request.principal.token_id), customer_(request.principal.customer_id),
           member_(request.principal.member_id), address_(request.address), ticket_(request.ticket),
-          expires_at_(request.principal.expires_at), kind_(request.principal.kind) {}
+          expires_at_(request.principal.expires_at), kind_(request.principal.kind),
+          payments_(request.principal.sees_payments()) {}
     ~Stream() override { hub_.leave(*this); }
 
     void start(http::StreamSink& sink) noexcept override;
@@ -111,7 +112,7 @@ class EventHub::Stream final : public http::StreamBody {
     EventHub& hub_;
     http::StreamSink* sink_ = nullptr;
     Workspace* workspace_ = nullptr;
-    Place places_[2];
+    Place places_[3];                    // the last one is for who sees payments
     Uuid session_, customer_, member_, address_, ticket_;
     std::int64_t expires_at_;            // Unix seconds, 0: never
     std::int64_t last_ = 0;              // the number sent last
@@ -121,6 +122,7 @@ class EventHub::Stream final : public http::StreamBody {
     std::uint32_t index_ = 0;            // in streams_
     std::uint32_t owed_ = 0;             // bytes, while blocked
     Kind kind_;
+    bool payments_;                      // its reader may see them
     State state_ = State::opening;
     bool missed_ = false;                // events since it was blocked, or more waited than may
     bool reset_ = false;                 // say so first

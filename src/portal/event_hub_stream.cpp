@@ -120,7 +120,7 @@ void EventHub::Stream::beat(std::int64_t now) noexcept {
 }
 
 void EventHub::Stream::shutdown() noexcept try {
-    if (state_ != State::blocked && state_ != State::ended) {
+    if (state_ != State::blocked && state_ != State::ended && sink_) {
         sink_->send(shared_text(retry_line(0, 5000) + "\n"));
     }
     cut();

@@ -22,9 +22,8 @@
 //   gap        helper -> dialler   16 bytes workspace, nil for all: events may have been missed, PostgreSQL has them
 //   figures    helper -> dialler   count x u64: HelperReport, in the order of HelperFigure
 //
-// An audience is who sees an event, always together with a workspace: "workspace", "customer:<uuid>",
-// "contact:<number>", "company:<number>". A dialler is sent an event once, with those of its audiences that the
-// dialler listens to. A claim counts: all diallers of a helper together hold a key at most `limit` times, or, limit 0,
+// An audience is who sees an event, always together with a workspace, as event.h writes it. A dialler is sent an event
+// once, with those of its audiences that the dialler listens to. A claim counts: all diallers of a helper together hold a key at most `limit` times, or, limit 0,
 // once, taken from whoever held it before. Audiences and claims go with the dialler's connection.
 #pragma once
 

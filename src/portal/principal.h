@@ -67,6 +67,9 @@ struct Principal {
     std::int64_t expires_at = 0;     // Unix seconds, 0: never
     char workspace_slug[64] = {};
 
+    bool sees_payments() const {
+        return kind == Kind::customer || role == Role::owner || role == Role::billing_manager;
+    }
     bool has(Scope scope) const { return (scopes & std::uint32_t(scope)) == std::uint32_t(scope); }
 };
 

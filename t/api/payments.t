@@ -65,11 +65,12 @@ subtest 'a change' => sub {
     is_deeply({ %$after, modified_at => 0 }, { %$payment, status => 'completed', modified_at => 0 }, 'what was named');
     ok($after->{modified_at}, 'modified');
     is_deeply($t->db->selectcol_arrayref("SELECT audience::text FROM portal.events WHERE type = 'payment.updated'"),
-        [qq({"customer": "$buyer->{id}"})], 'announced to who paid');
+        [qq({"payments": "$buyer->{id}"})], 'announced to who paid, where payments are seen');
     is(json_of(change($payment, buyer_name => undef, amount_cents => undef))->{buyer_name}, undef, 'null clears');
     is(json_of(change($payment, customer_id => $rival->{id}))->{customer_id}, $rival->{id}, 'another buyer');
     is(json_of(change($payment, customer_id => undef))->{customer_id}, undef, 'none');
     is(json_of(change($payment, external_customer_id => 'buyer'))->{customer_id}, $buyer->{id}, 'by its external id');
+    is($t->value("SELECT count(*) FROM portal.events WHERE type = 'payment.updated'"), 1, 'what leaves the status is not announced');
     is_deeply(problems(change($payment, customer_id => $foreign->{id})), ['value_error at customer_id: Customer does not exist.']);
     is_deeply(problems(change($payment, status => 'paid')), [q(enum at status: Input should be 'pending', 'completed', 'refunded' or 'failed')]);
     is_answer($t->patch(path(session()) . "/$payment->{id}", token => $token, json => { status => 'failed' }), 404, $not_found,

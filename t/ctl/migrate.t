@@ -57,6 +57,28 @@ subtest 'a file that fails' => sub {
     $db->disconnect;
 };
 
+subtest 'payments told before 026 are no longer the whole team\'s' => sub {
+    $t->db->do('CREATE DATABASE older OWNER portal_owner');
+    $t->write_file('older.toml', PortalTest::slurp($t->dir . '/portal.toml') =~ s/dbname=portal/dbname=older/gr);
+    mkdir "$t->{dir}/older";
+    system('cp', (grep { m{/(\d{3})_[^/]+$} && $1 < 26 } glob PortalTest::root() . '/conf/sql/*.sql'), "$t->{dir}/older") == 0 or die;
+    $t->ctl('--config', "$t->{dir}/older.toml", 'migrate', '--migrations', "$t->{dir}/older");
+    my $db = DBI->connect($dsn =~ s/dbname=other/dbname=older/r, '', '', { RaiseError => 1 });
+    my ($ws) = $db->selectrow_array(q(INSERT INTO portal.workspaces (name, slug) VALUES ('Acme', 'acme') RETURNING id));
+    my ($customer) = $db->selectrow_array('SELECT gen_random_uuid()');
+    my @types = ('payment.updated', 'customer.updated', 'payment.updated');
+    $db->do('DELETE FROM portal.events');
+    $db->do(q(INSERT INTO portal.events (workspace_id, type, audience, data, number) VALUES (?, ?, ?::jsonb, '{}', ?)), undef, $ws, @$_)
+        for map { [$types[$_ - 1], qq({"customer": "$customer"}), $_ == 3 ? undef : $_] } 1 .. 3;
+    $db->do('INSERT INTO portal.event_audiences VALUES (?, ?, ?)', undef, $ws, "customer:$customer", $_) for 1, 2;
+    $t->ctl('--config', "$t->{dir}/older.toml", 'migrate');
+    is_deeply($db->selectall_arrayref('SELECT audience, number FROM portal.event_audiences ORDER BY number'),
+        [["payments:$customer", 1], ["customer:$customer", 2]], 'in what is replayed');
+    is_deeply($db->selectcol_arrayref('SELECT portal.audiences_of(audience) FROM portal.events ORDER BY sequence'),
+        ["payments:$customer", "customer:$customer", "payments:$customer"], 'and in what has no number yet');
+    $db->disconnect;
+};
+
 subtest 'no files' => sub {
     mkdir "$t->{dir}/empty";
     my ($code, $both) = $t->ctl_run('migrate', '--migrations', "$t->{dir}/empty");

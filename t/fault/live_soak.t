@@ -29,7 +29,7 @@ for my $customer (@customers) {
     my $session = $t->session($customer);
     for my $n (1 .. $each) {
         my $name = "$customer->{id}-$n";
-        $of_busy{$name} = ["customer:$customer->{id}", 'workspace'];
+        $of_busy{$name} = ["customer:$customer->{id}", "payments:$customer->{id}", 'workspace'];
         $streams->open($name, '/api/customer-portal/customers/stream', token => $session, transport => $n == 1 ? 'h2' : 'http');
     }
 }
@@ -71,6 +71,7 @@ sub writer {
                 if ($kind < 0.6)     { $change->($customers[rand @customers]) }
                 elsif ($kind < 0.75) { $event->($busy, sprintf '{"customer":["%s","%s"]}', map { $customers[rand @customers]{id} } 1, 2) }
                 elsif ($kind < 0.78) { $event->($busy, '{"workspace":true}') }
+                elsif ($kind < 0.8)  { $event->($busy, qq({"payments":"$customers[rand @customers]{id}"})) }
                 elsif ($kind < 0.85) { $event->($told, qq({"contact":$contacts[rand @contacts]{id}})) }
                 else                 { $change->($told_customers[rand @told_customers]) }
             }

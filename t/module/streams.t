@@ -217,6 +217,43 @@ subtest 'a portal token' => sub {
     $stream->close;
 };
 
+subtest 'payments, by role' => sub {
+    my $club = $t->workspace(member_model => 1);
+    my $team = $t->customer($club, type => 'team');
+    my %member = map { $_ => $t->member($team, role => $_) } qw(owner billing_manager member);
+    my %session = map { $_ => $t->session($member{$_}) } keys %member;
+    my $shared = $t->insert('file_share_sessions', { workspace_id => $club->{id}, customer_id => $team->{id} });
+    my $payment = $t->insert('file_share_payments', { workspace_id => $club->{id}, session_id => $shared->{id}, customer_id => $team->{id}, amount_cents => 1 });
+    settled();
+    my $begin = $t->value('SELECT numbered FROM portal.event_counters WHERE workspace_id = ?', $club->{id});
+    my $open = sub { my ($role, $after) = @_; my $s = PortalStream->new($t, $path, token => $session{$role}, headers => ['Last-Event-ID' => $after // $begin]); $s->started; $s };
+    my %stream = map { $_ => $open->($_) } keys %member;
+    $db->do("UPDATE portal.file_share_payments SET status = 'completed' WHERE id = ?", undef, $payment->{id});
+    $db->do("UPDATE portal.customers SET name = 'Renamed' WHERE id = ?", undef, $team->{id});
+    settled();
+    my %want = ((map { $_ => ['payment.updated', 'customer.updated'] } qw(owner billing_manager)), member => ['customer.updated']);
+    for my $role (sort keys %member) {
+        my $replay = $open->($role);
+        for (['live' => $stream{$role}], ['replayed' => $replay]) {
+            my ($how, $stream) = @$_;
+            is_deeply([map { ($stream->next_event // {})->{event} } @{ $want{$role} }], $want{$role}, "$role, $how");
+            is($stream->next_event(0.3), undef, 'nothing else');
+        }
+        $replay->close;
+    }
+
+    $db->do("UPDATE portal.members SET role = 'member' WHERE id = ?", undef, $member{billing_manager}{id});
+    like($stream{billing_manager}->rest // '', qr/^retry: \d+\n\n\z/m, 'a lesser role: the stream ends');
+    $db->do("UPDATE portal.file_share_payments SET status = 'refunded' WHERE id = ?", undef, $payment->{id});
+    settled();
+    is($open->('billing_manager')->next_event->{event}, 'customer.updated', 'the next one has what that role sees');
+    is($stream{owner}->next_event->{event}, 'payment.updated', "the others' go on");
+    $db->do("UPDATE portal.members SET role = 'billing_manager' WHERE id = ?", undef, $member{member}{id});
+    like($stream{member}->rest // '', qr/^retry: \d+\n\n\z/m, 'a greater role, too');
+    is($open->('member')->next_event->{event}, 'payment.updated', 'likewise');
+    $stream{owner}->close;
+};
+
 subtest 'HTTP/2' => sub {
     my $stream = PortalStream->new($t, $path, token => $token, h2 => 1);
     is($stream->status, 200, 'status');

@@ -159,6 +159,23 @@ TEST_F(PortalEventHub, GivesEachEventOnceAndInOrder) {
     EXPECT_THAT(stream.sink.numbers(), ElementsAre(5, 6));
 }
 
+TEST_F(PortalEventHub, GivesPaymentsToWhoMaySeeThem) {
+    const std::string payments = "payments:" + ann;
+    EventStreamRequest member = request(ann, 0);
+    member.principal.kind = Kind::member;
+    member.principal.role = Role::member;
+    stored(1, payments);
+    stored(2, anns);
+    Open& first = open(request(ann, 0));
+    Open& second = open(member);
+    ASSERT_TRUE(until([&] { return first.sink.numbers().size() == 2 && second.sink.numbers().size() == 1; }));
+    feed.event(ws, 3, {payments});
+    feed.event(ws, 4, {anns});
+    feed.event(ws, 5, {"of another version"});
+    EXPECT_THAT(first.sink.numbers(), ElementsAre(1, 2, 3, 4));
+    EXPECT_THAT(second.sink.numbers(), ElementsAre(2, 4));
+}
+
 TEST_F(PortalEventHub, ResumesFromTheDatabaseWhileLiveEventsWait) {
     for (int number = 1; number <= 250; ++number) {
         stored(number, number % 2 ? anns : "workspace");

@@ -59,6 +59,7 @@ TEST_F(EventNumbering, KnowsAudiences) {
     EXPECT_EQ(of(R"({"workspace": false})"), "");
     EXPECT_EQ(of(R"({"customer": "x"})"), "customer:x");
     EXPECT_EQ(of(R"({"customer": ["x", "y", "x"]})"), "customer:x customer:y");
+    EXPECT_EQ(of(R"({"payments": "x"})"), "payments:x");
     EXPECT_EQ(of(R"({"contact": 7, "company": 3})"), "company:3 contact:7");
     EXPECT_EQ(of(R"({"contact": 7, "company": null})"), "contact:7");
     for (const char* nobody : {"{}", "null", "[]", "3", R"({"nonsense": 1})", R"({"customer": []})"}) {
