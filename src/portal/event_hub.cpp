@@ -138,6 +138,7 @@ io::Task<std::unique_ptr<http::StreamBody>> EventHub::open(EventStreamRequest re
 void EventHub::join(Stream& stream) {
     stream.index_ = std::uint32_t(streams_.size());
     streams_.push_back(&stream);
+    changed_.insert(stream.session_);   // perhaps it did after it was authenticated, with nobody here to be told
     if (streams_.size() == 1) {
         tick_->set(tick_interval);
     }

@@ -20,6 +20,10 @@ std::string retry_line(std::uint32_t least, std::uint32_t spread) {
 
 void EventHub::Stream::start(http::StreamSink& sink) noexcept try {
     sink_ = &sink;
+    if (ended()) {
+        sink.end();   // it was told to while it opened
+        return;
+    }
     next_beat_ = hub_.loop_.now() + hub_.limits_.heartbeat;
     state_ = State::live;
     // an id at once: whoever comes back before the first event misses none either

@@ -297,5 +297,32 @@ TEST_F(PortalEventHub, EndsARevokedStreamWhenItIsTold) {
     EXPECT_THAT(stream.sink.text, HasSubstr("{\"reason\":\"revoked\"}"));
 }
 
+TEST_F(PortalEventHub, EndsAStreamRevokedBeforeItWasThere) {
+    EventStreamRequest asked = request(ann);
+    sql("UPDATE portal.customer_sessions SET revoked_at = now()");
+    hub->bump(asked.principal.token_id);   // no stream is open
+    Open& stream = open(asked);
+    hub->beat();
+    ASSERT_TRUE(until([&] { hub->beat(); return stream.sink.ended; }));
+    EXPECT_THAT(stream.sink.text, HasSubstr("{\"reason\":\"revoked\"}"));
+}
+
+TEST_F(PortalEventHub, EndsAStreamRevokedWhileItOpens) {
+    EventStreamRequest asked = request(ann);
+    feed.holding = true;
+    auto opening = hub->open(asked);
+    opening.start();
+    sql("UPDATE portal.customer_sessions SET revoked_at = now()");
+    pass(600);   // a tick asks, and is answered
+    feed.go_on();
+    ASSERT_TRUE(until([&] { return opening.done(); }));
+    std::unique_ptr<http::StreamBody> body = opening.result();
+    Sink sink;
+    body->start(sink);
+    EXPECT_TRUE(sink.ended);
+    feed.event(ws, 1, {anns});
+    EXPECT_EQ(sink.text, "");
+}
+
 }  // namespace
 }  // namespace portal::test
