@@ -67,8 +67,8 @@ SELECT EXISTS (SELECT FROM portal.webhook_endpoints WHERE enabled AND deleted_at
                                     io::Lane::main, io::Retry::never, 5000};
 
 // A success counts whoever holds the lease by now; anything else only for who claimed it. An
-// endpoint's own back-off doubles from batch to batch that brings nothing but failures. Failures
-// more than two days apart are no row of them.
+// endpoint's own back-off doubles from batch to batch that brings nothing but failures; a pause that
+// an earlier answer asked for is kept. Failures more than two days apart are no row of them.
 //   $1 helper
 //   of each attempt: $2 delivery  $3 its state  $4 ms to the next try  $5 its own id  $6 status
 //   $7 error  $8 ms it took  $9 answer
@@ -99,7 +99,8 @@ WITH told AS (
 ), noted AS (
     UPDATE portal.webhook_endpoints e
        SET failures = n.failures, failing_since = n.failing_since, last_failure_at = n.last_failure_at,
-           paused_until = n.paused_until, enabled = n.reason IS NULL, disabled_reason = n.reason
+           paused_until = greatest(CASE WHEN e.paused_until > now() THEN e.paused_until END, n.paused_until),
+           enabled = n.reason IS NULL, disabled_reason = n.reason
       FROM (SELECT b.*, CASE WHEN b.gone THEN 'gone'
                              WHEN b.failing_since <= now() - interval '5 days' THEN 'failing' END AS reason
               FROM (SELECT e.id, j.gone,

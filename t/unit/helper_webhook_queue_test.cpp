@@ -149,5 +149,29 @@ TEST_F(Queue, FailuresInARowSlowDown) {
               "0--");
 }
 
+TEST_F(Queue, APauseAskedForOutlastsAnswersThatWereUnderWay) {
+    endpoint();
+    announce(4);
+    claimed(4, 4);
+    ASSERT_EQ(last.deliveries.size(), 4u);
+    auto pause = [this] {
+        return std::stoi(sql("SELECT coalesce(round(extract(epoch FROM paused_until - now()))::int, 0) FROM "
+                             "portal.webhook_endpoints"));
+    };
+    WebhookResult asking = result(last.deliveries[0], 429);
+    asking.outcome.pause = 120'000;
+    run(queue->record({asking}));
+    EXPECT_NEAR(pause(), 120, 1);
+    run(queue->record({result(last.deliveries[1], 503)}));
+    EXPECT_NEAR(pause(), 120, 1) << "a failure";
+    asking = result(last.deliveries[2], 429);
+    asking.outcome.pause = 5'000;
+    run(queue->record({asking}));
+    EXPECT_NEAR(pause(), 120, 1) << "a shorter one";
+    run(queue->record({result(last.deliveries[3], 200)}));
+    EXPECT_NEAR(pause(), 120, 1) << "a success";
+    EXPECT_EQ(sql("SELECT failures FROM portal.webhook_endpoints"), "0");
+}
+
 }  // namespace
 }  // namespace portal::test
