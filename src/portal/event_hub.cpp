@@ -153,7 +153,7 @@ void EventHub::leave(Stream& stream) noexcept {
         place.unlink();
         if (audience->head.alone()) {
             const AudienceKey key = *audience->key;
-            if (feed_ && audience->listened) {
+            if (feed_ && audience->asked) {
                 feed_->unlisten(stream.workspace_->id, text_of(key));
             }
             stream.workspace_->audiences.erase(key);
@@ -224,6 +224,7 @@ io::Task<void> EventHub::listen(Stream& stream) {
             continue;
         }
         std::string audience = text_of(*place.audience->key);
+        place.audience->asked = true;
         const bool heard = co_await feed_->listen(workspace, std::move(audience));
         place.audience->listened = heard;
     }
@@ -308,6 +309,15 @@ void EventHub::on_line() {
     }
 }
 
+EventHub::Audience* EventHub::find(const Uuid& workspace, const AudienceKey& key) {
+    auto place = workspaces_.find(workspace);
+    if (place == workspaces_.end()) {
+        return nullptr;
+    }
+    auto found = place->second->audiences.find(key);
+    return found == place->second->audiences.end() ? nullptr : &found->second;
+}
+
 io::Task<void> EventHub::listen_again() {
     while (listen_again_) {
         listen_again_ = false;
@@ -319,15 +329,16 @@ io::Task<void> EventHub::listen_again() {
             }
         }
         for (const auto& [id, key] : audiences) {
+            Audience* place = find(id, key);
+            if (place == nullptr) {
+                continue;   // its last stream has gone meanwhile
+            }
+            place->asked = true;
             std::string audience = text_of(key);
             const bool heard = co_await feed_->listen(id, std::move(audience));
-            auto workspace = workspaces_.find(id);
-            if (workspace == workspaces_.end()) {
-                continue;
-            }
-            auto found = workspace->second->audiences.find(key);
-            if (found != workspace->second->audiences.end()) {
-                found->second.listened = heard;
+            place = find(id, key);
+            if (place) {
+                place->listened = heard;
             }
         }
     }

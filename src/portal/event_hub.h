@@ -97,6 +97,7 @@ class EventHub final : private EventListener {
     void join(Stream& stream);
     void leave(Stream& stream) noexcept;
 
+    Audience* find(const Uuid& workspace, const AudienceKey& key);   // nullptr: no stream is in it
     io::Task<void> listen_again();
     void look();
     io::Task<void> look_for_missed();

@@ -44,7 +44,8 @@ struct EventHub::Reader {
 struct EventHub::Audience {
     Place head;
     const AudienceKey* key = nullptr;
-    bool listened = false;
+    bool asked = false;      // the feed was, perhaps by a stream that did not wait for the answer
+    bool listened = false;   // every event from here on is sent
 };
 
 struct EventHub::Workspace {

@@ -128,7 +128,9 @@ void HelperLink::unlisten(const Uuid& workspace, std::string_view audience) {
 io::Task<EventFeed::Claim> HelperLink::claim(Uuid key, std::uint32_t limit) {
     const std::uint64_t ticket = next_ticket_++;
     std::string frame = link::claim(ticket, key, limit);
+    claims_[ticket] = {key, limit == 0};
     Answer answer = co_await Asking(*this, ticket, std::move(frame), patience);
+    claims_.erase(ticket);
     if (!answer.answered) {
         co_return Claim::unknown;
     }
@@ -173,6 +175,7 @@ void HelperLink::hang_up(const char* why) noexcept {
     }
     helper_id_.reset();
     unsent_.clear();
+    claims_.clear();
     if (!loop_.stopping()) {
         if (!told_) {
             told_ = true;
@@ -296,8 +299,22 @@ bool HelperLink::handle(const link::Frame& frame) {
 void HelperLink::answer(const link::Frame& frame) {
     auto asking = std::find_if(askings_.begin(), askings_.end(),
                                [&](Asking* one) { return one->ticket() == frame.ticket; });
-    if (asking != askings_.end()) {   // else it has given up waiting
+    if (asking != askings_.end()) {
         (*asking)->answer({true, frame.outcome, frame.granted});
+        return;
+    }
+    // It has given up waiting. What it was granted is nobody's, unless a later claim takes it over.
+    auto claim = claims_.find(frame.ticket);
+    if (claim == claims_.end()) {
+        return;
+    }
+    const Wanted wanted = claim->second;
+    claims_.erase(claim);
+    const bool taken = wanted.alone && std::any_of(claims_.begin(), claims_.end(), [&](const auto& later) {
+        return later.second.alone && later.second.key == wanted.key;
+    });
+    if (frame.granted && !taken) {
+        release(wanted.key);
     }
 }
 

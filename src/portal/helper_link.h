@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -40,6 +41,10 @@ class HelperLink final : public HelperClient, public EventFeed, private io::Watc
 
   private:
     class Asking;   // one question: the awaiter, known to the link by its ticket
+    struct Wanted {
+        Uuid key;
+        bool alone = false;   // by one holder
+    };
 
     void dial() noexcept;
     void hang_up(const char* why) noexcept;
@@ -65,6 +70,7 @@ class HelperLink final : public HelperClient, public EventFeed, private io::Watc
     std::deque<std::string> unsent_;
     std::vector<Asking*> askings_;
     std::uint64_t next_ticket_ = 1;
+    std::map<std::uint64_t, Wanted> claims_;          // by ticket, until they are answered
     std::string buffer_;
 };
 

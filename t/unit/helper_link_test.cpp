@@ -258,6 +258,33 @@ TEST_F(Line, SurvivesACancelledAsking) {
     EXPECT_TRUE(wait([&] { return bumped_.size() == 1; }));
 }
 
+TEST_F(Line, GivesBackWhatNobodyWaitsForAnyMore) {
+    auto server = serve();
+    HelperLink link(loop_, path_);
+    ASSERT_TRUE(wait([&] { return link.helper_id().has_value(); }));
+    const Uuid key = Uuid::random();
+    auto aborted = link.claim(key, 1);
+    aborted.start();
+    aborted.reset();   // it is on its way
+    auto refused = link.claim(key, 1);
+    refused.start();
+    refused.reset();   // and so is this one, which gives back nothing
+    wait([&] { return false; });
+    EXPECT_EQ(loop_.run_task(link.claim(key, 1)), EventFeed::Claim::granted);
+    EXPECT_EQ(loop_.run_task(link.claim(key, 1)), EventFeed::Claim::refused);
+
+    // for one alone: the second has it, whatever became of the first
+    const Uuid alone = Uuid::random();
+    auto first = link.claim(alone, 0);
+    auto second = link.claim(alone, 0);
+    first.start();
+    second.start();
+    first.reset();
+    ASSERT_TRUE(wait([&] { return second.done(); }));
+    wait([&] { return false; });
+    EXPECT_EQ(loop_.run_task(link.claim(alone, 1)), EventFeed::Claim::refused);
+}
+
 TEST_F(Line, IsDialledAgain) {
     HelperLink link(loop_, path_, counting());
     for (int round = 1; round <= 3; ++round) {

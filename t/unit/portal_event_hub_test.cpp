@@ -25,7 +25,7 @@ class Feed final : public EventFeed {
     bool up = true;
     bool holding = false;
     std::vector<Uuid> claimed, released;
-    std::vector<std::string> listened;
+    std::vector<std::string> listened, unlistened;
 
     void hear(EventListener* listener) noexcept override { listener_ = listener; }
     io::Task<bool> listen(Uuid, std::string audience) override {
@@ -34,7 +34,7 @@ class Feed final : public EventFeed {
         co_await held;
         co_return up;
     }
-    void unlisten(const Uuid&, std::string_view) override {}
+    void unlisten(const Uuid&, std::string_view audience) override { unlistened.emplace_back(audience); }
     io::Task<Claim> claim(Uuid key, std::uint32_t) override {
         claimed.push_back(key);
         co_return up ? Claim::granted : Claim::unknown;
@@ -52,6 +52,7 @@ class Feed final : public EventFeed {
             one.resume();
         }
     }
+    void drop() { held_.clear(); }   // before those who wait are destroyed
     std::size_t held() const { return held_.size(); }
 
   private:
@@ -237,6 +238,17 @@ TEST_F(PortalEventHub, ClaimsAgainOnANewLineAndReleasesWhatIsGone) {
     EXPECT_THAT(feed.claimed, testing::UnorderedElementsAre(session, ticket));
     opened.clear();
     EXPECT_THAT(feed.released, testing::UnorderedElementsAre(session, ticket));
+    EXPECT_EQ(hub->size(), 0u);
+}
+
+TEST_F(PortalEventHub, ListensToNothingForWhoLeftWhileItOpened) {
+    feed.holding = true;
+    auto opening = hub->open(request(ann));
+    opening.start();
+    EXPECT_THAT(feed.listened, ElementsAre("workspace"));
+    feed.drop();
+    opening.reset();
+    EXPECT_EQ(feed.unlistened, feed.listened);
     EXPECT_EQ(hub->size(), 0u);
 }
 
