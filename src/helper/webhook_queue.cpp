@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 namespace portal::helper {
 
@@ -68,12 +69,13 @@ SELECT EXISTS (SELECT FROM portal.webhook_endpoints WHERE enabled AND deleted_at
 
 // A success counts whoever holds the lease by now; anything else only for who claimed it. An
 // endpoint's own back-off doubles from batch to batch that brings nothing but failures; a pause that
-// an earlier answer asked for is kept. Failures more than two days apart are no row of them.
+// an earlier answer asked for is kept. Failures more than two days apart are no row of them. What
+// was sent to a URL the endpoint no longer has says nothing about the one it has.
 //   $1 helper
 //   of each attempt: $2 delivery  $3 its state  $4 ms to the next try  $5 its own id  $6 status
 //   $7 error  $8 ms it took  $9 answer
 //   of each endpoint: $10 id  $11 did one succeed  $12 did one fail
-//   $13 pause in ms  $14 is it gone
+//   $13 pause in ms  $14 is it gone  $15 its URL
 constexpr Statement record_statement{"webhook_record", R"(
 WITH told AS (
     SELECT * FROM unnest($2::uuid[], $3::text[], $4::bigint[], $5::uuid[], $6::integer[], $7::text[], $8::integer[],
@@ -94,8 +96,8 @@ WITH told AS (
       JOIN portal.webhook_deliveries d ON d.id = t.id
     ON CONFLICT (id) DO NOTHING
 ), judged AS (
-    SELECT * FROM unnest($10::uuid[], $11::boolean[], $12::boolean[], $13::bigint[], $14::boolean[])
-                  AS j (id, succeeded, failed, pause, gone)
+    SELECT * FROM unnest($10::uuid[], $11::boolean[], $12::boolean[], $13::bigint[], $14::boolean[], $15::text[])
+                  AS j (id, succeeded, failed, pause, gone, url)
 ), noted AS (
     UPDATE portal.webhook_endpoints e
        SET failures = n.failures, failing_since = n.failing_since, last_failure_at = n.last_failure_at,
@@ -103,7 +105,7 @@ WITH told AS (
            enabled = n.reason IS NULL, disabled_reason = n.reason
       FROM (SELECT b.*, CASE WHEN b.gone THEN 'gone'
                              WHEN b.failing_since <= now() - interval '5 days' THEN 'failing' END AS reason
-              FROM (SELECT e.id, j.gone,
+              FROM (SELECT e.id, e.url, j.gone,
                            CASE WHEN j.succeeded THEN 0 ELSE least(e.failures + 1, 20) END AS failures,
                            CASE WHEN j.succeeded THEN NULL
                                 WHEN e.last_failure_at > now() - interval '2 days'
@@ -114,9 +116,9 @@ WITH told AS (
                                 WHEN NOT j.succeeded AND e.failures >= 1
                                 THEN now() + least(power(2, e.failures - 1), 60) * interval '1 s' END AS paused_until
                       FROM judged j
-                      JOIN portal.webhook_endpoints e ON e.id = j.id
+                      JOIN portal.webhook_endpoints e ON e.id = j.id AND e.url = j.url
                      WHERE j.failed OR e.failures > 0 OR e.failing_since IS NOT NULL) b) n
-     WHERE e.id = n.id AND e.enabled AND e.deleted_at IS NULL
+     WHERE e.id = n.id AND e.url = n.url AND e.enabled AND e.deleted_at IS NULL
     RETURNING e.id, e.workspace_id, e.disabled_reason
 ), ended AS (
     SELECT n.*, w.mail_reply_to IS NOT NULL AND n.disabled_reason = 'failing' AS mailed
@@ -200,7 +202,7 @@ io::Task<WebhookQueue::Claim> WebhookQueue::claim(int most, int fresh,
 io::Task<std::vector<DisabledWebhook>> WebhookQueue::record(
     const std::vector<WebhookResult>& results) {
     std::vector<std::string> ids, states, waits, attempts, statuses, errors, durations, answers;
-    std::map<Uuid, Judgement> judgements;
+    std::map<std::pair<Uuid, std::string>, Judgement> judgements;   // by endpoint and URL
     for (const WebhookResult& one : results) {
         ids.push_back(one.id.text());
         states.emplace_back(word(one.outcome.state));
@@ -210,23 +212,24 @@ io::Task<std::vector<DisabledWebhook>> WebhookQueue::record(
         errors.push_back(one.error);
         durations.push_back(std::to_string(one.duration));
         answers.push_back(one.body);
-        Judgement& judgement = judgements[one.endpoint_id];
+        Judgement& judgement = judgements[{one.endpoint_id, one.url}];
         const bool good = one.outcome.state == WebhookOutcome::State::succeeded;
         judgement.succeeded = judgement.succeeded || good;
         judgement.failed = judgement.failed || !good;
         judgement.gone = judgement.gone || one.outcome.gone;
         judgement.pause = std::max(judgement.pause, one.outcome.pause);
     }
-    std::vector<std::string> endpoints, succeeded, failed, pauses, gone;
-    for (const auto& [id, judgement] : judgements) {
-        endpoints.push_back(id.text());
+    std::vector<std::string> endpoints, succeeded, failed, pauses, gone, urls;
+    for (const auto& [target, judgement] : judgements) {
+        endpoints.push_back(target.first.text());
+        urls.push_back(target.second);
         succeeded.emplace_back(judgement.succeeded ? "t" : "f");
         failed.emplace_back(judgement.failed ? "t" : "f");
         pauses.push_back(std::to_string(judgement.pause));
         gone.emplace_back(judgement.gone ? "t" : "f");
     }
     Parameters parameters(helper_, ids, states, waits, attempts, statuses, errors, durations,
-                          answers, endpoints, succeeded, failed, pauses, gone);
+                          answers, endpoints, succeeded, failed, pauses, gone, urls);
     io::Rows rows = co_await db_.query(record_statement, std::move(parameters));
     std::vector<DisabledWebhook> disabled;
     for (int at = 0; at < rows.size(); ++at) {

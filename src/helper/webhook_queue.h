@@ -27,6 +27,7 @@ struct WebhookResult {
     Uuid id, endpoint_id, attempt_id;
     WebhookOutcome outcome;
     int status = 0;
+    std::string url;  // it was sent to
     std::string error, body;
     std::int64_t duration = 0;  // ms
 };

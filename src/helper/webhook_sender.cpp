@@ -183,6 +183,7 @@ void WebhookSender::finished(const ClaimedWebhook& webhook, WebhookAnswer answer
     result.id = webhook.id;
     result.endpoint_id = webhook.endpoint_id;
     result.attempt_id = Uuid::random();
+    result.url = webhook.url;
     result.outcome = judge_webhook(answer, webhook.attempts, std::time(nullptr));
     result.status = answer.status;
     result.error = std::move(answer.error);

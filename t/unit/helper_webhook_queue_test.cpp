@@ -50,6 +50,7 @@ class Queue : public PortalFixture {
         made.id = webhook.id;
         made.endpoint_id = webhook.endpoint_id;
         made.attempt_id = Uuid::random();
+        made.url = webhook.url;
         made.status = status;
         made.outcome.state = status == 200 ? State::succeeded : State::pending;
         made.outcome.retry_after = 5000;
@@ -171,6 +172,29 @@ TEST_F(Queue, APauseAskedForOutlastsAnswersThatWereUnderWay) {
     run(queue->record({result(last.deliveries[3], 200)}));
     EXPECT_NEAR(pause(), 120, 1) << "a success";
     EXPECT_EQ(sql("SELECT failures FROM portal.webhook_endpoints"), "0");
+}
+
+TEST_F(Queue, AnAnswerOfTheUrlBeforeSaysNothingOfTheNewOne) {
+    endpoint();
+    announce(2);
+    claimed(2, 2);
+    ASSERT_EQ(last.deliveries.size(), 2u);
+    postgres.execute("UPDATE portal.webhook_endpoints SET url = 'https://new.example.com/'");
+    auto state = [this] {
+        return sql("SELECT enabled || ' ' || failures || ' ' || (paused_until IS NULL) FROM portal.webhook_endpoints");
+    };
+    WebhookResult gone = result(last.deliveries[0], 410);
+    gone.outcome.state = State::failed;
+    gone.outcome.gone = true;
+    gone.outcome.pause = 5'000;
+    EXPECT_TRUE(run(queue->record({gone})).empty());
+    EXPECT_EQ(state(), "true 0 true");
+    EXPECT_EQ(sql("SELECT count(*) FROM portal.webhook_attempts"), "1") << "but it was an attempt";
+    gone.id = last.deliveries[1].id;
+    gone.attempt_id = Uuid::random();
+    gone.url = "https://new.example.com/";
+    EXPECT_EQ(run(queue->record({gone})).size(), 1u);
+    EXPECT_EQ(sql("SELECT disabled_reason FROM portal.webhook_endpoints"), "gone");
 }
 
 }  // namespace
