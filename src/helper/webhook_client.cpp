@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "http/json.h"
+#include "http/validation.h"
 
 namespace portal::helper {
 
@@ -170,12 +171,8 @@ bool WebhookClient::Transfer::prepare(const std::string& target,
     if (!answer.error.empty()) {
         return false;
     }
-    char* host = nullptr;
-    const bool readable = curl_url_set(url.get(), CURLUPART_URL, target.c_str(), 0) == CURLUE_OK &&
-                          curl_url_get(url.get(), CURLUPART_HOST, &host, 0) == CURLUE_OK;
-    const bool plain = readable && targets.may_be_plain(host);
-    curl_free(host);
-    if (!readable) {
+    const bool plain = targets.may_be_plain(http::split_url(target).host);
+    if (curl_url_set(url.get(), CURLUPART_URL, target.c_str(), 0) != CURLUE_OK) {
         answer.error = "The URL cannot be used.";
         return false;
     }

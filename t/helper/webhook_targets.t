@@ -58,6 +58,11 @@ subtest 'listed' => sub {
     is(attempt($receiver->url('ok/plain'))->{error}, 'The URL should begin with https://.', 'http only for hosts that are listed for it');
 };
 
+subtest 'a host that may be called without TLS, in any case' => sub {
+    configure($open);
+    is(attempt($receiver->url('ok/case', 'LocalHost'))->{status}, 204);
+};
+
 subtest 'certificates' => sub {
     configure($open);
     my $before = () = $tls->requests;
