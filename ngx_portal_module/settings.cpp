@@ -1,6 +1,7 @@
 #include "settings.h"
 
 #include <new>
+#include <system_error>
 
 #include "zone.h"
 
@@ -183,6 +184,13 @@ ngx_portal_init_main_conf(ngx_conf_t *cf, void *conf) noexcept try
                           settings.webhook_targets.http_hosts);
     ngx_portal_copy_ranges(pmcf->webhook_allow,
                            settings.webhook_targets.allow);
+
+    try {
+        settings.webhook_targets.own = portal::own_addresses();
+
+    } catch (const std::system_error &) {
+        /* only the sender, which looks again, can tell then */
+    }
 
     if (!settings.frame_ancestors.empty()
         && !settings.base_url.starts_with("https:"))

@@ -224,10 +224,10 @@ curl_socket_t WebhookClient::Transfer::on_open(void* transfer, curlsocktype,
                                                curl_sockaddr* address) noexcept {
     Transfer& self = *static_cast<Transfer*>(transfer);
     try {
-        const WebhookTargets& targets = self.client.config_.targets;
+        WebhookTargets targets = self.client.config_.targets;
+        targets.own = own_addresses();  // as they are now
         std::optional<IpAddress> target = IpAddress::of(&address->addr);
-        if (target && (targets.listed(*target) ||
-                       (target->globally_reachable() && !is_own_address(*target)))) {
+        if (target && targets.may_connect(*target)) {
             return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
         }
     } catch (...) {  // what cannot be judged is refused

@@ -5,9 +5,12 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <memory>
 #include <stdexcept>
+#include <system_error>
 
 #include "http/validation.h"
 
@@ -81,6 +84,10 @@ bool ends_in_number(std::string_view host) {
     const std::string_view label = host.substr(host.rfind('.') + 1);
     return !label.empty() && label.find_first_not_of("0123456789") == std::string_view::npos;
 }
+
+struct AddressesDeleter {
+    void operator()(ifaddrs* all) const noexcept { freeifaddrs(all); }
+};
 
 constexpr const char* not_public = "The address of the URL is not public.";
 
@@ -160,6 +167,11 @@ bool IpRange::contains(const IpAddress& address) const {
 
 bool WebhookTargets::listed(const IpAddress& address) const { return within(allow, address); }
 
+bool WebhookTargets::may_connect(const IpAddress& address) const {
+    return listed(address) ||
+           (address.globally_reachable() && std::ranges::find(own, address) == own.end());
+}
+
 bool WebhookTargets::may_be_plain(std::string_view host) const {
     return std::ranges::find(http_hosts, host) != http_hosts.end();
 }
@@ -193,19 +205,20 @@ std::string WebhookTargets::trouble(std::string_view text) const {
     return special && allow.empty() && !may_be_plain(url.host) ? not_public : "";
 }
 
-bool is_own_address(const IpAddress& address) {
+std::vector<IpAddress> own_addresses() {
     ifaddrs* all = nullptr;
     if (getifaddrs(&all) != 0) {
-        return true;  // who cannot tell refuses
+        throw std::system_error(errno, std::generic_category(), "getifaddrs");
     }
-    bool own = false;
-    for (const ifaddrs* one = all; one && !own; one = one->ifa_next) {
-        if (one->ifa_addr) {
-            std::optional<IpAddress> mine = IpAddress::of(one->ifa_addr);
-            own = mine && *mine == address;
+    const std::unique_ptr<ifaddrs, AddressesDeleter> freed(all);
+    std::vector<IpAddress> own;
+    for (const ifaddrs* one = all; one; one = one->ifa_next) {
+        std::optional<IpAddress> address =
+            one->ifa_addr ? IpAddress::of(one->ifa_addr) : std::nullopt;
+        if (address) {
+            own.push_back(*address);
         }
     }
-    freeifaddrs(all);
     return own;
 }
 

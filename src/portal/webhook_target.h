@@ -47,11 +47,10 @@ struct WebhookTargets {
     std::vector<IpRange> allow;
     std::vector<std::string>
         http_hosts;  // as a URL names them, lower case: may be called without TLS
+    std::vector<IpAddress> own;  // this host's when it was configured
 
     bool listed(const IpAddress& address) const;
-    bool may_connect(const IpAddress& address) const {
-        return listed(address) || address.globally_reachable();
-    }
+    bool may_connect(const IpAddress& address) const;
     bool may_be_plain(std::string_view host) const;
 
     // Why this URL is no target, as a sentence; "" when nothing speaks against it so far: a name's
@@ -60,7 +59,8 @@ struct WebhookTargets {
     std::string trouble(std::string_view url) const;
 };
 
-// The addresses of this host's interfaces. Reads them anew.
-bool is_own_address(const IpAddress& address);
+// The addresses of this host's interfaces, read anew: nothing for a worker's request, since the
+// kernel may have to be waited for. Throws std::system_error.
+std::vector<IpAddress> own_addresses();
 
 }  // namespace portal

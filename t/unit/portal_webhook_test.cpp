@@ -1,5 +1,6 @@
 // Webhooks: where they may go, and how they are signed.
 #include <arpa/inet.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 
@@ -201,8 +202,15 @@ TEST(WebhookTarget, Urls) {
 }
 
 TEST(WebhookTarget, ThisHost) {
-    EXPECT_TRUE(is_own_address(*IpAddress::parse("127.0.0.1")));
-    EXPECT_FALSE(is_own_address(*IpAddress::parse("8.8.8.8")));
+    EXPECT_THAT(own_addresses(), testing::Contains(*IpAddress::parse("127.0.0.1")));
+    WebhookTargets targets;
+    targets.own = {*IpAddress::parse("8.8.8.8"), *IpAddress::parse("2606:4700::1")};
+    for (const char* text : {"https://8.8.8.8/", "https://134744072/", "https://[::ffff:8.8.8.8]/", "https://[2606:4700::1]/"}) {
+        EXPECT_EQ(targets.trouble(text), "The address of the URL is not public.") << text;
+    }
+    EXPECT_EQ(targets.trouble("https://8.8.4.4/"), "");
+    targets.allow = {IpRange::parse("8.8.8.8")};
+    EXPECT_EQ(targets.trouble("https://8.8.8.8/"), "") << "as the operator says";
 }
 
 // The specification's own example.
