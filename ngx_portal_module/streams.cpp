@@ -10,6 +10,7 @@
 
 
 static constexpr size_t        most_input = 4096;    /* bytes, then closed */
+static constexpr size_t        most_rest = 65536;    /* bytes, at the end */
 static constexpr unsigned int  user_timeout = 60000; /* ms unacknowledged */
 
 
@@ -546,7 +547,9 @@ ngx_portal_stream::close() noexcept
 {
     static u_char  last[] = "0" CRLF CRLF;
 
-    u_char               rest[512];
+    u_char               rest[4096];
+    size_t               drained = 0;
+    ssize_t              n;
     ngx_int_t            rc;
     ngx_connection_t    *c = connection_;
     ngx_http_request_t  *r = request_;
@@ -563,10 +566,17 @@ ngx_portal_stream::close() noexcept
             (void) c->send(c, last, sizeof(last) - 1);
         }
 
-        /* unread input would make the kernel reset the connection */
+        /* unread input would make the kernel reset the connection; whoever
+           sends more than this may well see that */
 
-        while (whole && !c->read->error && c->recv(c, rest, sizeof(rest)) > 0) {
-            /* void */
+        while (whole && drained < most_rest && !c->read->error) {
+            n = c->recv(c, rest, sizeof(rest));
+
+            if (n <= 0) {
+                break;
+            }
+
+            drained += n;
         }
 
         delete this;

@@ -313,6 +313,17 @@ subtest 'one that only talks' => sub {
     ok(defined $stream->rest(5), 'is closed');
 };
 
+subtest 'one that does not stop talking' => sub {
+    my $stream = open_stream();
+    $stream->started;
+    local $SIG{PIPE} = 'IGNORE';
+    my ($sent, $end) = (0, time + 3);
+    $stream->{socket}->blocking(1);
+    while (time < $end) { $sent += syswrite($stream->{socket}, 'x' x 1_000_000) // last }
+    cmp_ok(time, '<', $end, sprintf 'no worker listens for long (%.1f MB)', $sent / 1e6);
+    $stream->close;
+};
+
 subtest 'memory of 20,000 events' => sub {
     my $stream = open_stream();
     $stream->started;
