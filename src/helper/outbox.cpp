@@ -14,16 +14,19 @@ namespace {
 
 constexpr std::int64_t poll_interval = 2000;         // ms, in case a notification was lost
 constexpr std::int64_t waiter_patience = 60000;      // ms
+// ms after an outage in which whoever sent a mail during it records that: no reconnect takes longer
+constexpr std::int64_t outage_patience = 10000;
 constexpr std::size_t longest_asked_queue = 10000;
 
 // Due rows nobody is working on become ours; those for nobody go. What is not committed is not claimed; what is, runs
-// out by itself. One row at least: how many were due, and perhaps nothing of ours.
+// out by itself. One row at least: how many were due, and perhaps nothing of ours. $4: what is in flight here, whatever
+// became of its lease. $5: leases that have run out may be taken over.
 constexpr io::Statement claim_due{"helper_claim_due", R"(
     WITH due AS (
         SELECT id, unsent
         FROM portal.outbox
         WHERE state = 'queued' AND next_attempt_at <= now() AND kind IN ()" PORTAL_MAIL_KINDS R"()
-          AND (lease_until IS NULL OR lease_until < now())
+          AND (lease_until IS NULL OR (lease_until < now() AND $5::boolean)) AND id <> ALL ($4::uuid[])
         ORDER BY next_attempt_at
         LIMIT $3::integer
         FOR UPDATE SKIP LOCKED),
@@ -76,12 +79,14 @@ constexpr io::Statement record_sent{"helper_record_sent", R"(
         ON token.workspace_id = sent.workspace_id AND token.id = sent.token_id)",
     io::Lane::main, io::Retry::never, 5000};
 
+// A claim is known by its owner and the attempt it counted: what is told of an earlier one must not end a later one.
 // Refused for good: the link made for this invitation goes with it.
 constexpr io::Statement record_failed{"helper_record_failed", R"(
     WITH failed AS (
         UPDATE portal.outbox
         SET state = 'failed', failed_at = now(), reply = $3, lease_owner = NULL, lease_until = NULL
-        WHERE id = $1::uuid AND workspace_id IS NOT DISTINCT FROM $2::uuid AND state = 'queued' AND lease_owner = $4::uuid
+        WHERE id = $1::uuid AND workspace_id IS NOT DISTINCT FROM $2::uuid AND state = 'queued'
+          AND lease_owner = $4::uuid AND attempts = $5::integer
         RETURNING workspace_id, token_id),
     revoked AS (
         UPDATE portal.client_portal_tokens AS token
@@ -99,9 +104,17 @@ constexpr io::Statement record_failed{"helper_record_failed", R"(
 
 constexpr io::Statement record_deferred{"helper_record_deferred", R"(
     UPDATE portal.outbox
-    SET next_attempt_at = now() + $5::bigint * interval '1 ms', reply = $3, lease_owner = NULL, lease_until = NULL
-    WHERE id = $1::uuid AND workspace_id IS NOT DISTINCT FROM $2::uuid AND state = 'queued' AND lease_owner = $4::uuid)",
+    SET next_attempt_at = now() + $6::bigint * interval '1 ms', reply = $3, lease_owner = NULL, lease_until = NULL
+    WHERE id = $1::uuid AND workspace_id IS NOT DISTINCT FROM $2::uuid AND state = 'queued'
+      AND lease_owner = $4::uuid AND attempts = $5::integer)",
     io::Lane::main, io::Retry::never, 5000};
+
+// While the outcome cannot be recorded: no other helper is to send it meanwhile.
+constexpr io::Statement renew_lease{"helper_renew_lease", R"(
+    UPDATE portal.outbox
+    SET lease_until = now() + $5::bigint * interval '1 ms'
+    WHERE id = $1::uuid AND workspace_id IS NOT DISTINCT FROM $2::uuid AND state = 'queued'
+      AND lease_owner = $3::uuid AND attempts = $4::integer)"};
 
 // An attempt that was not finished does not count.
 constexpr io::Statement return_leases{"helper_return_leases", R"(
@@ -189,7 +202,9 @@ io::Task<void> Outbox::run() {
 // True when there may be more to claim at once.
 io::Task<bool> Outbox::claim(int most) {
     try {
-        io::Parameters parameters(options_.helper.text(), options_.lease, most);
+        const std::vector<std::string> in_flight = ids_in_flight();
+        const bool take_over = loop_.now() >= patient_until_;
+        io::Parameters parameters(options_.helper.text(), options_.lease, most, in_flight, take_over);
         io::Rows rows = co_await db_.query(claim_due, std::move(parameters));
         for (int row = 0; row < rows.size(); ++row) {
             if (!rows[row].null("id")) {
@@ -199,6 +214,7 @@ io::Task<bool> Outbox::claim(int most) {
         backlog_ = rows.front().integer("due") == most;
         co_return backlog_ && free_slots() > 0;
     } catch (const io::PostgresUnavailable&) {   // the pool logs it
+        patient_until_ = loop_.now() + outage_patience;
     } catch (const io::PostgresError& error) {
         std::string line = std::string("outbox: cannot claim: ") + error.what();
         loop_.log(io::LogLevel::error, line.c_str());
@@ -220,8 +236,7 @@ void Outbox::send_now(const Uuid& id, Answer answer) {
         return;
     }
     waiters_.emplace(id, Waiter{loop_.now() + waiter_patience, std::move(answer)});
-    bool in_flight = std::any_of(jobs_.begin(), jobs_.end(), [&](const Job& job) { return job.id == id; });
-    if (!in_flight) {
+    if (!has(id)) {
         asked_.push_back(id);
         begin_asked();
     }
@@ -229,8 +244,12 @@ void Outbox::send_now(const Uuid& id, Answer answer) {
 
 void Outbox::begin_asked() {
     while (!asked_.empty() && free_slots() > 0 && !stopping_) {
-        Job& job = jobs_.emplace_back(*this, asked_.front());
+        const Uuid id = asked_.front();
         asked_.pop_front();
+        if (has(id)) {
+            continue;   // claimed meanwhile; that job will tell
+        }
+        Job& job = jobs_.emplace_back(*this, id);
         job.task = deliver_asked(job);
         job.task.start(&job);
     }
@@ -318,10 +337,10 @@ io::Task<void> Outbox::record(Job& job, const SendOutcome& outcome) {
             break;
         case SendOutcome::Result::refused:
             statement = &record_failed;
-            known.add(options_.helper.text());
+            known.add(options_.helper.text()).add(job.attempts);
             break;
         case SendOutcome::Result::deferred:
-            known.add(options_.helper.text());
+            known.add(options_.helper.text()).add(job.attempts);
             known.add(retry_delay(job.kind, job.attempts));
             break;
     }
@@ -332,14 +351,42 @@ io::Task<void> Outbox::record(Job& job, const SendOutcome& outcome) {
             co_await db_.query(*statement, std::move(parameters));
             co_return;
         } catch (const io::PostgresUnavailable&) {
-            wait = std::min<std::int64_t>(wait * 2, 500);   // sooner than another helper would claim it
+            wait = std::min<std::int64_t>(wait * 2, 500);
         } catch (const io::PostgresError& error) {
             std::string line = "outbox: cannot record mail " + job.id.text() + ": " + error.what();
             loop_.log(io::LogLevel::error, line.c_str());
             wait = std::min<std::int64_t>(wait * 2, 10000);
         }
+        co_await renew(job);
         co_await io::sleep(loop_, wait);
     }
+}
+
+io::Task<void> Outbox::renew(Job& job) {
+    try {
+        std::optional<std::string> workspace;
+        if (job.workspace_id) {
+            workspace = job.workspace_id->text();
+        }
+        io::Parameters parameters(job.id.text(), workspace, options_.helper.text(), job.attempts, options_.lease);
+        co_await db_.query(renew_lease, std::move(parameters));
+    } catch (const io::PostgresUnavailable&) {
+    } catch (const io::PostgresError&) {   // what is wrong, the record has told
+    }
+}
+
+bool Outbox::has(const Uuid& id) const {
+    return std::any_of(jobs_.begin(), jobs_.end(), [&](const Job& job) { return job.id == id && !job.task.done(); });
+}
+
+std::vector<std::string> Outbox::ids_in_flight() const {
+    std::vector<std::string> ids;
+    for (const Job& job : jobs_) {
+        if (!job.task.done()) {
+            ids.push_back(job.id.text());
+        }
+    }
+    return ids;
 }
 
 void Outbox::tell(const Uuid& id, const SendOutcome& outcome) {

@@ -12,6 +12,7 @@
 #include <list>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "helper/alarm.h"
 #include "helper/composer.h"
@@ -71,8 +72,11 @@ class Outbox {
     io::Task<void> deliver(Job& job);
     io::Task<SendOutcome> attempt(Job& job);
     io::Task<void> record(Job& job, const SendOutcome& outcome);
+    io::Task<void> renew(Job& job);
     void tell(const Uuid& id, const SendOutcome& outcome);
     void forget_late_waiters();
+    bool has(const Uuid& id) const;
+    std::vector<std::string> ids_in_flight() const;
     void reap() noexcept;
     int free_slots() const { return options_.parallel - int(jobs_.size()); }
 
@@ -88,6 +92,7 @@ class Outbox {
     std::array<std::uint64_t, 3> ended_{};        // by SendOutcome::Result
     std::deque<Uuid> asked_;                      // to be begun when a slot is free
     std::multimap<Uuid, Waiter> waiters_;
+    std::int64_t patient_until_ = 0;              // leases that ran out in an outage are left alone so long
     bool claiming_ = false;                       // a claim is on its way
     bool backlog_ = false;                        // the last claim took all it asked for
     bool stopping_ = false;

@@ -54,6 +54,44 @@ subtest 'PostgreSQL goes away while a mail is being sent' => sub {
         AND data ->> 'invitation_id' = ?), $id), 1, 'told once');
 };
 
+subtest 'PostgreSQL is frozen for longer than the lease of what is sent meanwhile' => sub {
+    my $count = count();
+    $t->mail_mode('hang');
+    my @ids = map { queue() } 1 .. 6;
+    ok($t->wait_for(sub { $t->value(q(SELECT count(*) FROM portal.outbox WHERE lease_until > now())) == @ids }), 'being sent');
+    Time::HiRes::sleep(0.5);
+    $t->db->do(q(UPDATE portal.outbox SET lease_until = now() + interval '1 s' WHERE state = 'queued'));
+    my $pid = $t->pid('postgres');
+    my @frozen = ($pid, map { split ' ' } slurp("/proc/$pid/task/$pid/children"));
+    kill 'STOP', @frozen;
+    $t->mail_mode('accept');
+    ok($t->wait_for(sub { count() == $count + @ids }, 10), 'the mails are out');
+    Time::HiRes::sleep(7);    # until nobody waits for an answer any more
+    kill 'CONT', @frozen;
+    is_sent($_, 'and recorded when PostgreSQL is back') for @ids;
+    is($t->value('SELECT max(attempts) FROM portal.outbox WHERE id = ANY (?)', \@ids), 1, 'at the first attempt');
+    Time::HiRes::sleep(2.5);
+    is(count(), $count + @ids, 'once each');
+};
+
+subtest 'what cannot be recorded keeps its lease' => sub {
+    my $count = count();
+    my $id = queue();
+    is_sent($id);
+    $t->db->do(q(CREATE FUNCTION portal.refuse_sent() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN IF NEW.state = 'sent' THEN RAISE 'not now'; END IF; RETURN NEW; END $$));
+    $t->db->do('CREATE TRIGGER refuse_sent BEFORE UPDATE ON portal.outbox FOR EACH ROW EXECUTE FUNCTION portal.refuse_sent()');
+    $id = queue();
+    ok($t->wait_for(sub { count() == $count + 2 }, 10), 'the mail is out');
+    $t->db->do(q(UPDATE portal.outbox SET lease_until = now() - interval '1 s' WHERE id = ?), undef, $id);
+    ok($t->wait_for(sub { outbox($id)->{leased} }, 10), 'its lease is renewed');
+    $t->db->do('DROP TRIGGER refuse_sent ON portal.outbox');
+    is_sent($id, 'recorded when it can be');
+    is(outbox($id)->{attempts}, 1, 'at the first attempt');
+    is(count(), $count + 2, 'once');
+    $t->tolerate(qr/cannot record mail/);
+};
+
 subtest 'the helper starts before PostgreSQL' => sub {
     my $count = count();
     $t->stop('helper');
