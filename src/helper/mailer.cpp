@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <charconv>
+#include <chrono>
 #include <coroutine>
 #include <cstdlib>
 #include <memory>
@@ -16,7 +17,10 @@ namespace portal::helper {
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr long connect_timeout = 10;   // seconds
+constexpr std::chrono::seconds last_word{2};   // how long an abandoned delivery waits for it
 
 struct CurlDeleter {
     void operator()(CURL* easy) const noexcept { curl_easy_cleanup(easy); }
@@ -67,6 +71,8 @@ struct Mailer::Delivery {
     bool reply_whole = true;
     char error[CURL_ERROR_SIZE] = {};
     SendOutcome outcome;
+    std::optional<Cancelled> cancelled;
+    std::optional<Clock::time_point> abandoned_at;   // when its thread noticed
 
     Delivery(Mailer& mailer_, const Message& message);
     void perform() noexcept;
@@ -75,9 +81,10 @@ struct Mailer::Delivery {
     curl_off_t uploaded() const;
     void decide(CURLcode code);
     static std::size_t on_reply(char* data, std::size_t, std::size_t size, void* delivery) noexcept;
-    static int on_progress(void* delivery, curl_off_t, curl_off_t, curl_off_t, curl_off_t) noexcept {
-        return static_cast<Delivery*>(delivery)->abandoned ? 1 : 0;
+    static int on_progress(void* delivery, curl_off_t, curl_off_t, curl_off_t, curl_off_t uploaded) noexcept {
+        return static_cast<Delivery*>(delivery)->is_over(uploaded > 0) ? 1 : 0;
     }
+    bool is_over(bool handed_over);
 };
 
 // The awaiter of send().
@@ -103,18 +110,24 @@ class Mailer::Wait {
         if (failed != 0) {
             throw std::runtime_error(uv_strerror(failed));
         }
-        ++delivery_->mailer.in_flight_;
         running_ = delivery_.release();
+        running_->mailer.running_.insert(running_);
     }
-    SendOutcome await_resume() { return std::move(outcome_); }
+    SendOutcome await_resume() {
+        if (cancelled_) {
+            throw *cancelled_;
+        }
+        return std::move(outcome_);
+    }
 
   private:
     static void done(Delivery* finished) {
         std::unique_ptr<Delivery> delivery(finished);
-        --delivery->mailer.in_flight_;
+        delivery->mailer.running_.erase(finished);
         if (Wait* wait = delivery->wait) {
             wait->running_ = nullptr;
             wait->outcome_ = std::move(delivery->outcome);
+            wait->cancelled_ = delivery->cancelled;
             wait->caller_.resume();
         }
     }
@@ -123,6 +136,7 @@ class Mailer::Wait {
     Delivery* running_ = nullptr;          // while it runs; done() frees it
     std::coroutine_handle<> caller_;
     SendOutcome outcome_;
+    std::optional<Cancelled> cancelled_;
 };
 
 Mailer::Delivery::Delivery(Mailer& mailer_, const Message& message) : mailer(mailer_) {
@@ -210,6 +224,16 @@ void Mailer::Delivery::note(std::string_view line) {
     curl_easy_setopt(easy.get(), CURLOPT_SERVER_RESPONSE_TIMEOUT, over ? 1L : long(mailer.config_.timeout));
 }
 
+// Whether an abandoned one may end now: where the server has the mail, it is given time to say what it makes of it.
+bool Mailer::Delivery::is_over(bool handed_over) {
+    if (!abandoned) {
+        return false;
+    }
+    const Clock::time_point now = Clock::now();
+    abandoned_at = abandoned_at.value_or(now);
+    return !handed_over || now - *abandoned_at >= last_word;
+}
+
 int Mailer::Delivery::status() const {
     int code = 0;
     std::from_chars(reply.data(), reply.data() + std::min<std::size_t>(3, reply.size()), code);
@@ -227,11 +251,15 @@ void Mailer::Delivery::decide(CURLcode code) {
     // 530 to 538 speak of AUTH and TLS: not this mail's fault.
     bool about_the_mail = code == CURLE_SEND_ERROR || (code == CURLE_WEIRD_SERVER_REPLY && uploaded() > 0);
     bool for_good = status() >= 500 && status() <= 599 && !(status() >= 530 && status() <= 538);
-    if (code == CURLE_OK) {
+    bool accepted = status() == 250 && uploaded() > 0;   // however the goodbye went
+    if (code == CURLE_OK || accepted) {
         outcome.result = SendOutcome::Result::sent;
     } else if (about_the_mail && for_good) {
         outcome.result = SendOutcome::Result::refused;
     } else if (status() < 400) {   // the server had nothing against it
+        if (abandoned) {
+            cancelled = Cancelled{uploaded() > 0};
+        }
         outcome.reply = clean_reply(error[0] ? error : curl_easy_strerror(code));
         return;
     }
@@ -255,7 +283,17 @@ Mailer::Mailer(io::UvLoop& loop, const MailConfig& config, std::string greeting)
     curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
+void Mailer::cancel() noexcept {
+    cancelled_ = true;
+    for (Delivery* delivery : running_) {
+        delivery->abandoned = true;
+    }
+}
+
 io::Task<SendOutcome> Mailer::send(const Message& message) {
+    if (cancelled_) {
+        throw Cancelled{false};
+    }
     Wait wait(std::make_unique<Delivery>(*this, message));
     SendOutcome outcome = co_await wait;
     co_return outcome;

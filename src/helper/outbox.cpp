@@ -116,11 +116,11 @@ constexpr io::Statement renew_lease{"helper_renew_lease", R"(
     WHERE id = $1::uuid AND workspace_id IS NOT DISTINCT FROM $2::uuid AND state = 'queued'
       AND lease_owner = $3::uuid AND attempts = $4::integer)"};
 
-// An attempt that was not finished does not count.
+// An attempt that was not finished does not count. $2: what may be out: others wait until its lease has run out.
 constexpr io::Statement return_leases{"helper_return_leases", R"(
     UPDATE portal.outbox
     SET lease_owner = NULL, lease_until = NULL, attempts = greatest(attempts - 1, 0)
-    WHERE lease_owner = $1::uuid AND state = 'queued')",
+    WHERE lease_owner = $1::uuid AND state = 'queued' AND id <> ALL ($2::uuid[]))",
     io::Lane::main, io::Retry::never, 1500};
 
 const char* word(SendOutcome::Result result) {
@@ -285,7 +285,11 @@ io::Task<void> Outbox::deliver_asked(Job& job) {
 
 io::Task<void> Outbox::deliver(Job& job) {
     std::int64_t begun = loop_.now();
-    SendOutcome outcome = co_await attempt(job);
+    std::optional<SendOutcome> ended = co_await attempt(job);
+    if (!ended) {
+        co_return;
+    }
+    SendOutcome outcome = std::move(*ended);
     std::int64_t delay = retry_delay(job.kind, job.attempts);
     if (outcome.result == SendOutcome::Result::deferred && delay == 0) {
         outcome.result = SendOutcome::Result::refused;
@@ -300,8 +304,8 @@ io::Task<void> Outbox::deliver(Job& job) {
     tell(job.id, outcome);
 }
 
-// Renders and sends. Never throws but for lack of memory.
-io::Task<SendOutcome> Outbox::attempt(Job& job) {
+// Renders and sends. Never throws but for lack of memory. Nothing: it was cancelled.
+io::Task<std::optional<SendOutcome>> Outbox::attempt(Job& job) {
     try {
         std::variant<Message, Unsendable> made = co_await composer_.compose(job.kind, job.id, job.workspace_id);
         if (const Unsendable* unsendable = std::get_if<Unsendable>(&made)) {
@@ -314,6 +318,11 @@ io::Task<SendOutcome> Outbox::attempt(Job& job) {
         const Message& message = std::get<Message>(made);
         SendOutcome outcome = co_await mailer_.send(message);
         co_return outcome;
+    } catch (const Mailer::Cancelled& cancelled) {
+        if (cancelled.in_doubt) {
+            in_doubt_.push_back(job.id.text());
+        }
+        co_return std::nullopt;
     } catch (const io::PostgresUnavailable&) {
         co_return SendOutcome{SendOutcome::Result::deferred, "the database was not there"};
     } catch (const std::exception& error) {
@@ -430,13 +439,15 @@ void Outbox::stop(std::function<void()> idle) {
 
 io::Task<void> Outbox::release() {
     run_.reset();
+    std::vector<std::string> kept = ids_in_flight();
+    kept.insert(kept.end(), in_doubt_.begin(), in_doubt_.end());
     jobs_.clear();
     while (!waiters_.empty()) {
         Uuid id = waiters_.begin()->first;
         tell(id, {});
     }
     try {
-        io::Parameters parameters(options_.helper.text());
+        io::Parameters parameters(options_.helper.text(), kept);
         co_await db_.query(return_leases, std::move(parameters));
     } catch (const std::exception&) {
         loop_.log(io::LogLevel::warning, "outbox: leases could not be returned; they run out by themselves");

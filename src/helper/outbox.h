@@ -45,7 +45,7 @@ class Outbox {
 
     // Claims nothing any more; `idle` is called once nothing is in flight (perhaps at once).
     void stop(std::function<void()> idle);
-    // Gives up what is in flight, and returns all leases of ours.
+    // Gives up what is in flight, and returns our leases but for those of mails that may be out.
     io::Task<void> release();
 
     std::size_t in_flight() const { return jobs_.size(); }
@@ -70,7 +70,7 @@ class Outbox {
     void begin_asked();
     io::Task<void> deliver_asked(Job& job);
     io::Task<void> deliver(Job& job);
-    io::Task<SendOutcome> attempt(Job& job);
+    io::Task<std::optional<SendOutcome>> attempt(Job& job);
     io::Task<void> record(Job& job, const SendOutcome& outcome);
     io::Task<void> renew(Job& job);
     void tell(const Uuid& id, const SendOutcome& outcome);
@@ -89,6 +89,7 @@ class Outbox {
     Reaper reaper_{*this};
     io::Task<void> run_;
     std::list<Job> jobs_;
+    std::vector<std::string> in_doubt_;           // ids of mails that may be out: we were told to stop before we knew
     std::array<std::uint64_t, 3> ended_{};        // by SendOutcome::Result
     std::deque<Uuid> asked_;                      // to be begun when a slot is free
     std::multimap<Uuid, Waiter> waiters_;

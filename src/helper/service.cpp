@@ -12,7 +12,9 @@ namespace portal::helper {
 
 namespace {
 
-constexpr std::int64_t grace = 8000;              // ms for what is in flight when told to stop
+// ms for what is in flight when told to stop, and then for the end: together less than the TimeoutStopSec of the unit
+constexpr std::int64_t grace = 8000, winding_up = 5000;
+constexpr std::int64_t mail_end = 4000;           // ms of those: a cancelled mail has ended, and is recorded
 constexpr std::int64_t lease_margin = 15000;      // ms of a lease beyond a delivery's own time
 constexpr const char* changed_channel = "portal_changed";
 constexpr const char* outbox_channel = "portal_outbox";
@@ -70,7 +72,7 @@ Outbox::Options outbox_options(const ConfigFile& config, const Uuid& helper) {
 
 }  // namespace
 
-// SIGTERM and SIGINT, on the loop.
+// SIGTERM, SIGINT and, as nginx's containers are stopped with, SIGQUIT, on the loop.
 class Service::Signals {
   public:
     explicit Signals(Service& service) {
@@ -82,6 +84,7 @@ class Service::Signals {
         auto told = [](uv_signal_t* handle, int) { static_cast<Service*>(handle->data)->on_signal(); };
         uv_signal_start(handles_[0], told, SIGTERM);
         uv_signal_start(handles_[1], told, SIGINT);
+        uv_signal_start(handles_[2], told, SIGQUIT);
     }
     ~Signals() {
         for (uv_signal_t* handle : handles_) {
@@ -92,7 +95,7 @@ class Service::Signals {
     Signals(const Signals&) = delete;
 
   private:
-    uv_signal_t* handles_[2];
+    uv_signal_t* handles_[3];
 };
 
 Service::Service(const ConfigFile& config, io::UvLoop::Log log)
@@ -192,19 +195,25 @@ void Service::idle() {
 
 void Service::finish() {
     if (!wind_up_.valid()) {
+        winding_up_ = loop_.timer([this] {
+            loop_.log(io::LogLevel::warning, "helper: not all is wound up in time; leases run out by themselves");
+            loop_.stop();
+        }, io::Loop::Hold::process);
+        winding_up_->set(winding_up);
         wind_up_ = wind_up();
         wind_up_.start(&wound_up_);
     }
 }
 
 io::Task<void> Service::wind_up() {
+    const std::int64_t until = loop_.now() + mail_end;
+    mailer_.cancel();
     co_await event_publisher_->stop();
+    while (outbox_.in_flight() > 0 && loop_.now() < until) {
+        co_await io::sleep(loop_, 20);
+    }
     co_await outbox_.release();
     co_await webhooks_.release();
-    // a cancelled delivery notices within a second
-    for (int step = 0; step < 30 && mailer_.in_flight() > 0; ++step) {
-        co_await io::sleep(loop_, 50);
-    }
 }
 
 void Service::start_watchdog() {

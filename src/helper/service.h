@@ -30,8 +30,8 @@ class Service {
     ~Service();
     Service(const Service&) = delete;
 
-    // Until SIGTERM or SIGINT; then finishes what is in flight, or returns its leases. Throws std::runtime_error when
-    // the socket cannot be listened at. False: a delivery would not end, its thread still runs.
+    // Until SIGTERM, SIGINT or SIGQUIT; then finishes what is in flight, or returns its leases, within 13 s. Throws
+    // std::runtime_error when the socket cannot be listened at. False: a delivery would not end, its thread still runs.
     bool run();
 
   private:
@@ -69,7 +69,7 @@ class Service {
     Reporter reporter_;
     int busy_ = 0;   // of outbox_ and webhooks_, those that have something in flight when stopping
     std::unique_ptr<Signals> signals_;
-    std::unique_ptr<io::Timer> grace_;
+    std::unique_ptr<io::Timer> grace_, winding_up_;
     std::unique_ptr<io::Timer> watchdog_;
     bool stopping_ = false;
     io::Task<void> wind_up_;

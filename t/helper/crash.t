@@ -32,38 +32,42 @@ subtest 'kill -9 in the middle of a delivery loses nothing' => sub {
     is(count(), 1, 'once');
 };
 
-subtest 'SIGTERM lets a delivery finish' => sub {
-    my $count = count();
-    $t->mail_mode('hang');
-    my $id = queue();
-    in_hand($id);
-    $t->signal('helper', 'TERM');
-    Time::HiRes::sleep(0.5);
-    $t->mail_mode('accept');
-    my $pid = $t->pid('helper');
-    ok($t->wait_for(sub { waitpid($pid, 1) == $pid }, 8), 'it ends');
+# The helper has been told to stop: seconds until it has.
+sub ends {
+    my ($seconds) = @_;
+    my ($start, $pid) = (time, $t->pid('helper'));
+    ok($t->wait_for(sub { waitpid($pid, 1) == $pid }, $seconds), 'it ends');
     is($?, 0, 'with 0');
     delete $t->{pid}{helper};
-    is(outbox($id)->{state}, 'sent', 'sent and recorded');
-    is(count(), $count + 1, 'once');
-    ok(!-e $t->dir . '/helper.sock', 'its socket is gone');
-    $t->start('helper');
-};
+    return time - $start;
+}
+
+for my $signal (qw(TERM QUIT)) {
+    subtest "SIG$signal lets a delivery finish" => sub {
+        my $count = count();
+        $t->mail_mode('hang');
+        my $id = queue();
+        in_hand($id);
+        $t->signal('helper', $signal);
+        Time::HiRes::sleep(0.5);
+        $t->mail_mode('accept');
+        ends(8);
+        is(outbox($id)->{state}, 'sent', 'sent and recorded');
+        is(count(), $count + 1, 'once');
+        ok(!-e $t->dir . '/helper.sock', 'its socket is gone');
+        $t->start('helper');
+    };
+}
 
 subtest 'SIGTERM gives back what does not finish' => sub {
     $t->stop('helper');
     $t->write_file('portal.toml', slurp($t->dir . '/portal.toml') =~ s/timeout = 4/timeout = 60/r);
     $t->start('helper');
-    $t->mail_mode('hang');
+    $t->mail_mode('hang-rcpt');
     my $id = queue();
     in_hand($id);
-    my $start = time;
-    my $pid = $t->pid('helper');
     $t->signal('helper', 'TERM');
-    ok($t->wait_for(sub { waitpid($pid, 1) == $pid }, 14), 'it ends');
-    is($?, 0, 'with 0');
-    delete $t->{pid}{helper};
-    my $took = time - $start;
+    my $took = ends(14);
     ok($took > 7 && $took < 13, 'after its grace') or diag $took;
     my $row = outbox($id);
     is($row->{state}, 'queued', 'still queued');
@@ -72,6 +76,60 @@ subtest 'SIGTERM gives back what does not finish' => sub {
     $t->mail_mode('accept');
     $t->start('helper');
     ok($t->wait_for(sub { outbox($id)->{state} eq 'sent' }, 10), 'sent by the next at once');
+};
+
+subtest 'told to hurry, it hears what the mail server says to a mail it has' => sub {
+    my $count = count();
+    $t->mail_mode('hang');
+    my $id = queue();
+    in_hand($id);
+    Time::HiRes::sleep(0.5);
+    $t->signal('helper', 'TERM');
+    Time::HiRes::sleep(0.2);
+    $t->signal('helper', 'TERM');
+    Time::HiRes::sleep(0.3);
+    $t->mail_mode('accept');
+    ends(6);
+    is(outbox($id)->{state}, 'sent', 'sent and recorded');
+    is(count(), $count + 1, 'once');
+    $t->start('helper');
+};
+
+subtest 'a mail whose fate is unknown stays leased' => sub {
+    my $count = count();
+    $t->mail_mode('hang');
+    my $id = queue();
+    in_hand($id);
+    Time::HiRes::sleep(0.5);
+    $t->signal('helper', 'TERM');
+    Time::HiRes::sleep(0.2);
+    $t->signal('helper', 'TERM');
+    cmp_ok(ends(6), '>', 1.5, 'not without waiting a little');
+    ok(outbox($id)->{leased}, 'nobody else takes it for now');
+    is(outbox($id)->{attempts}, 1, 'the attempt counts');
+    $t->mail_mode('accept');
+    $t->start('helper');
+    $t->db->do('UPDATE portal.outbox SET lease_until = now() WHERE id = ?', undef, $id);
+    ok($t->wait_for(sub { outbox($id)->{state} eq 'sent' }, 10), 'sent by the next when the lease has run out');
+    is(count(), $count + 1, 'once');
+};
+
+subtest 'with PostgreSQL frozen, too, it ends in time' => sub {
+    my $count = count();
+    $t->mail_mode('hang');
+    my $id = queue();
+    in_hand($id);
+    my $pid = $t->pid('postgres');
+    my @frozen = ($pid, map { split ' ' } slurp("/proc/$pid/task/$pid/children"));
+    kill 'STOP', @frozen;
+    $t->signal('helper', 'TERM');
+    cmp_ok(ends(20), '<', 14, 'sooner than systemd would kill it');
+    kill 'CONT', @frozen;
+    $t->mail_mode('accept');
+    $t->start('helper');
+    $t->db->do(q(UPDATE portal.outbox SET lease_until = now() WHERE id = ?), undef, $id);
+    ok($t->wait_for(sub { outbox($id)->{state} eq 'sent' }, 10), 'sent by the next when the lease has run out');
+    is(count(), $count + 1, 'once');
 };
 
 subtest 'two helpers send each mail once' => sub {

@@ -5,6 +5,7 @@ The first line of the mode file is read for every mail:
   accept            250 (also when there is no such file)
   refuse [TEXT]     550 to the end of DATA
   refuse-rcpt       550 to RCPT
+  hang-rcpt         no answer to RCPT until the mode changes
   tempfail          451 to the end of DATA
   hang              no answer to the end of DATA until the mode changes
   drop              closes the connection at the end of DATA, before answering
@@ -32,6 +33,8 @@ class Catcher:
             return "accept", ""
 
     async def handle_RCPT(self, server, session, envelope, address, options):
+        while self.mode()[0] == "hang-rcpt":
+            await asyncio.sleep(0.05)
         if self.mode()[0] == "refuse-rcpt":
             return "550 5.1.1 No such user here"
         envelope.rcpt_tos.append(address)
