@@ -56,7 +56,9 @@ std::vector<Finding> look_at_everything(const ConfigFile& config, const std::str
     findings.push_back(check_schema(conninfo, config.migrations));
     findings.push_back(check_redis(config.redis));
     findings.push_back(check_mail_settings(config.mail));
-    findings.push_back(check_mail_server(config.mail));
+    if (findings.back().kind == Finding::Kind::fine) {  // else the password might go out in clear
+        findings.push_back(check_mail_server(config.mail));
+    }
     findings.push_back(check_helper(config.socket));
     findings.push_back(check_clock(conninfo));
     for (Finding& finding : check_nginx(config, nginx_file, conninfo)) {

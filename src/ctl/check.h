@@ -19,6 +19,7 @@ struct Finding {
 Finding check_database(const char* what, const std::string& conninfo);
 Finding check_schema(const std::string& conninfo, const std::string& migrations);
 Finding check_redis(const std::string& url);
+// Of settings that MailConfig::check() has passed.
 Finding check_mail_server(const MailConfig& mail);
 Finding check_helper(const std::string& socket);
 // The database's clock beside this host's.

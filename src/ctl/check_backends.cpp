@@ -202,6 +202,7 @@ Finding check_mail_server(const MailConfig& mail) {
     curl_easy_setopt(curl.get(), CURLOPT_URL, mail.url.c_str());
     curl_easy_setopt(curl.get(), CURLOPT_PROTOCOLS_STR, "smtp,smtps");
     curl_easy_setopt(curl.get(), CURLOPT_PROXY, "");
+    curl_easy_setopt(curl.get(), CURLOPT_SSLVERSION, long(CURL_SSLVERSION_TLSv1_2));  // as the helper
     curl_easy_setopt(curl.get(), CURLOPT_CONNECT_ONLY,
                      1L);  // greeting, EHLO, TLS and AUTH, no mail
     curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT, patience);
