@@ -174,7 +174,16 @@ int run(int argc, char** argv) {
     }
 }
 
+// What was printed has to have arrived: it may be a secret that is shown only once.
+int finish(int code) {
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) {
+        return code;
+    }
+    complain("the output could not be written, at least not whole");
+    return code == done ? refused_by_rule : code;
+}
+
 }  // namespace
 }  // namespace portal::ctl
 
-int main(int argc, char** argv) { return portal::ctl::run(argc, argv); }
+int main(int argc, char** argv) { return portal::ctl::finish(portal::ctl::run(argc, argv)); }

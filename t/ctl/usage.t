@@ -54,6 +54,16 @@ subtest 'out of reach is 3' => sub {
     is($code, 3, 'migrate');
 };
 
+subtest 'output that cannot be written is 1' => sub {
+    my $ws = $t->workspace;
+    my $portalctl = PortalTest::build() . '/portalctl --config ' . $t->dir . '/portal.toml';
+    for my $verb ("token create -w $ws->{slug} --scope customers:read", 'workspace list --json', '--help') {
+        my ($code, undef, undef, $err) = $t->run('ctl', 'sh', '-c', "$portalctl $verb > /dev/full");
+        is($code, 1, $verb);
+        like($err, qr/^portalctl: the output could not be written/, 'and says so');
+    }
+};
+
 subtest 'completion' => sub {
     my ($code, $script) = $t->ctl_run('completion');
     is($code, 0);
