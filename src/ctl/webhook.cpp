@@ -1,6 +1,7 @@
 // portalctl webhook list|add|update|delete|secret|test|deliveries|redeliver|listen
 #include <memory>
 
+#include "ctl/line_reader.h"
 #include "ctl/output.h"
 #include "ctl/verbs.h"
 #include "ctl/webhook_listener.h"
@@ -78,6 +79,28 @@ void add_events(Verb verb, Body body) {
     verb.list("-e,--event", known.c_str(), set_types, true).hint("TYPE");
 }
 
+// Also from a file: every user of this host can read a command line.
+void add_secret_options(Verb verb, const char* what, std::function<void(const std::string&)> take) {
+    const Option secret = verb.text("--secret", what, take).hint("SECRET");
+    auto read = [take](const std::string& path) {
+        std::string line;
+        LineReader(path).next(line);
+        if (line.empty()) {
+            throw Refused("there is no secret in the first line of " + path);
+        }
+        take(line);
+    };
+    verb.text("--secret-file", "The same, from the first line of a file; - is standard input", read)
+        .hint("FILE")
+        .excludes(secret);
+}
+
+void add_secret_options(Verb verb, const char* what, Body body) {
+    add_secret_options(verb, what, [body](const std::string& secret) {
+        body->set("secret", secret.empty() ? Json(nullptr) : Json(secret));
+    });
+}
+
 void add_list(Verb family, Session& session) {
     auto request = std::make_shared<PageRequest>();
     Verb verb = family.verb("list", "Show a workspace's endpoints, newest first",
@@ -102,9 +125,7 @@ void add_add(Verb family, Session& session) {
         .required()
         .hint("URL");
     add_events(verb, body);
-    verb.text("--secret", body, "secret",
-              "The secret of a system being replaced: whsec_ and base64")
-        .hint("SECRET");
+    add_secret_options(verb, "The secret of a system being replaced: whsec_ and base64", body);
     verb.run([=, &session] {
         auto input = WebhookEndpointInput::parse(*body, session.config().webhooks.targets);
         Json made = session.run(
@@ -161,8 +182,7 @@ void add_secret(Verb family, Session& session) {
         "Give an endpoint a new secret; the one before signs too for 24 hours, or until the next",
         "portalctl webhook secret -w acme 0e5b4f0c-6d0c-4b83-9f0b-3f4d9f3a1c55");
     auto id = add_id(verb, session);
-    verb.text("--secret", body, "secret", "One of your own: whsec_ and base64 of 24 to 64 bytes")
-        .hint("SECRET");
+    add_secret_options(verb, "One of your own: whsec_ and base64 of 24 to 64 bytes", body);
     verb.run([=, &session] {
         Json endpoint = session.run(rotate_webhook_secret(session.db(), session.secrets(),
                                                           session.workspace_id(), *id,
@@ -247,9 +267,9 @@ void add_listen(Verb family, Session& session) {
         "listen",
         "Print the webhooks that come to a port of this host, their signatures checked; for who "
         "writes a receiver",
-        "portalctl webhook listen --secret whsec_… --port 4000");
-    verb.text("--secret", listener->secret, "The endpoint's secret; else $WEBHOOK_SECRET")
-        .hint("SECRET");
+        "portalctl webhook listen --secret-file webhook.secret --port 4000");
+    add_secret_options(verb, "The endpoint's secret; else $WEBHOOK_SECRET",
+                       [listener](const std::string& secret) { listener->secret = secret; });
     verb.number("--port", listener->port,
                 "The port, at 127.0.0.1; 0: any that is free (default 4000)")
         .hint("PORT");

@@ -67,9 +67,13 @@ subtest 'a receiver' => sub {
 };
 
 subtest 'a receiver with another secret' => sub {
-    my $other = webhook(secret => $made->{id}, '--secret', 'whsec_' . 'A' x 32)->{secret};
-    is($other, 'whsec_' . 'A' x 32, 'rotated to one of one\'s own');
-    my $result = listen_for(1, '--secret', $other);
+    my $file = $t->write_file('webhook.secret', 'whsec_' . 'A' x 32 . "\n");
+    my $other = webhook(secret => $made->{id}, '--secret-file', $file)->{secret};
+    is($other, 'whsec_' . 'A' x 32, 'rotated to one of one\'s own, from a file');
+    refused('a secret and a file', 2, qr/--secret/, 'secret', @acme, $made->{id}, '--secret', $other, '--secret-file', $file);
+    refused('a file that is not there', 1, qr{/nonexistent}, 'secret', @acme, $made->{id}, '--secret-file', '/nonexistent');
+    refused('an empty file', 1, qr/secret/, 'secret', @acme, $made->{id}, '--secret-file', '/dev/null');
+    my $result = listen_for(1, '--secret-file', $file);
     webhook(test => $made->{id});
     my ($code, undef, $out) = $result->();
     is($code, 0, 'the new one') or diag $out;
