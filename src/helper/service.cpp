@@ -35,6 +35,7 @@ io::PostgresOptions database(const ConfigFile& config) {
     }
     io::PostgresOptions options = io::PostgresOptions::resolve(config.postgres);
     options.application_name = "portal-helper";
+    options.connect_at_once = false;
     return options;
 }
 
@@ -114,6 +115,8 @@ Service::Service(const ConfigFile& config, io::UvLoop::Log log)
 Service::~Service() = default;
 
 bool Service::run() {
+    connections_.connect();
+    event_db_.connect();
     server_ = std::make_unique<Server>(loop_, config_.socket, id_, [this](const Uuid& id, Server::Answer answer) {
         outbox_.send_now(id, std::move(answer));
     });

@@ -348,7 +348,9 @@ Postgres::Postgres(Loop& loop, PostgresOptions options) {
     }
     own_ = std::make_unique<Pool>(loop, std::move(options));
     pool_ = own_.get();
-    pool_->connect();
+    if (pool_->options.connect_at_once) {
+        connect();
+    }
 }
 
 Postgres::Postgres(const Postgres& connections, const Preamble& preamble)
@@ -359,6 +361,8 @@ Postgres::~Postgres() {
         own_->close();
     }
 }
+
+void Postgres::connect() noexcept { pool_->connect(); }
 
 Task<Rows> Postgres::query(const Statement& statement, Parameters parameters) {
     if (parameters.has_nul()) {

@@ -156,6 +156,7 @@ struct PostgresOptions {
     std::int64_t connect_timeout = 1000;      // ms
     std::int64_t least_deadline = 0;          // ms; for statements that have less themselves
     std::string application_name = "portal";
+    bool connect_at_once = true;              // else when connect() is called
     // Called with how many microseconds each answer took, from enqueueing. May be empty; must not throw.
     std::function<void(Lane lane, std::int64_t microseconds)> answered;
 
@@ -184,6 +185,9 @@ class Postgres {
     Postgres(const Postgres& connections, const Preamble& preamble);
     ~Postgres();   // what is pending fails with PostgresUnavailable first, where the connections are its own
     Postgres(const Postgres&) = delete;
+
+    // Opens the connections; for a pool that does not do so at once.
+    void connect() noexcept;
 
     // Throws PostgresUnavailable or PostgresError. Copies nothing but `parameters`; the Statement must be static.
     // While no connection is up it waits for one, but fails at once when the last attempts to connect have failed.

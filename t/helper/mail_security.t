@@ -105,6 +105,10 @@ subtest 'configurations that are refused' => sub {
     $check->(qr/^base_url = .*/m, '', qr/"base_url" is missing/);
     $check->(qr/^postgres = .*/m, '', qr/"postgres" is missing/);
     $check->(qr/^\[mail\]/m, "tokn_prefix = \"x\"\n[mail]", qr/check\.toml:\d+: "tokn_prefix" is not known/);
+    my $port = $t->free_port;
+    my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 8) or die;
+    $check->(qr/^postgres = .*/m, qq(postgres = "host=127.0.0.1 port=$port dbname=portal"));
+    is_deeply([IO::Select->new($listener)->can_read(0.2)], [], 'PostgreSQL is not asked');
     chmod 0644, $t->dir . '/secret';
     $check->(qr/\z/, '', qr/chmod 0640/);
     my ($code) = $t->run('helper', $t->build . '/portal-helper', '--nonsense');
