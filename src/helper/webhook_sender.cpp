@@ -22,6 +22,7 @@ constexpr std::int64_t forgotten_after = 300000;  // ms without a delivery: the 
 constexpr int most_in_flight = 512;               // attempts at a time and results not yet recorded
 constexpr int first_window = 4, widest_window = 64;
 constexpr std::size_t largest_record = 200;
+constexpr int last_records = 2;  // that may fail when the helper stops
 
 constexpr const char* user_agent = "User-Agent: portal-webhooks/1";
 
@@ -45,7 +46,8 @@ WebhookSender::WebhookSender(io::Loop& loop, io::Postgres& db, const Secrets& se
       client_(loop, config),
       queue_(db, helper),
       claim_alarm_(loop),
-      record_alarm_(loop) {}
+      record_alarm_(loop),
+      record_size_(largest_record) {}
 
 WebhookSender::~WebhookSender() {
     claims_.reset();
@@ -218,35 +220,46 @@ io::Task<void> WebhookSender::record_loop() {
             co_await record_alarm_.sleep(idle_interval);
             continue;
         }
-        recording_ = std::min(results_.size(), largest_record);
-        const std::vector<WebhookResult> batch(results_.begin(),
-                                               results_.begin() + std::ptrdiff_t(recording_));
-        bool told = false;
-        try {
-            const std::vector<DisabledWebhook> disabled = co_await queue_.record(batch);
-            for (const DisabledWebhook& one : disabled) {
-                std::string line =
-                    "webhooks: endpoint " + one.id + " is disabled: " +
-                    (one.reason == "gone" ? "it answered 410"
-                     : one.mailed         ? "failing for five days, its owner is mailed"
-                                  : "failing for five days, its workspace has no mail_reply_to");
-                loop_.log(io::LogLevel::warning, line.c_str());
-            }
-            told = true;
-        } catch (const io::PostgresUnavailable&) {  // the pool logs it
-        } catch (const io::PostgresError& error) {
-            complain("cannot record", error);
-            told = true;  // not the next time either: due again when the lease is over
-        }
-        if (told) {
-            results_.erase(results_.begin(), results_.begin() + std::ptrdiff_t(recording_));
-        }
-        recording_ = 0;
+        const bool answered = co_await record_some();
         loop_.post(reaper_);
-        if (!told) {
+        if (!answered) {
             co_await io::sleep(loop_, record_again, io::Loop::Hold::nothing);
         }
     }
+}
+
+// The first of results_. What PostgreSQL refuses is told again by halves, so that one it will never take harms only
+// itself. False: nothing was learnt, try again later.
+io::Task<bool> WebhookSender::record_some() {
+    const std::size_t size = std::min(results_.size(), record_size_);
+    const std::vector<WebhookResult> batch(results_.begin(), results_.begin() + std::ptrdiff_t(size));
+    std::size_t told = 0;
+    bool answered = false;
+    try {
+        const std::vector<DisabledWebhook> disabled = co_await queue_.record(batch);
+        for (const DisabledWebhook& one : disabled) {
+            std::string line =
+                "webhooks: endpoint " + one.id + " is disabled: " +
+                (one.reason == "gone" ? "it answered 410"
+                 : one.mailed         ? "failing for five days, its owner is mailed"
+                              : "failing for five days, its workspace has no mail_reply_to");
+            loop_.log(io::LogLevel::warning, line.c_str());
+        }
+        answered = true;
+        told = size;
+        record_size_ = std::min(2 * record_size_, largest_record);
+    } catch (const io::PostgresUnavailable&) {  // the pool logs it
+    } catch (const io::PostgresError& error) {
+        answered = !error.sqlstate.starts_with("40");  // else another transaction was in the way
+        if (answered && size > 1) {
+            record_size_ = size / 2;
+        } else if (answered) {
+            complain("cannot record", error);
+            told = 1;  // not the next time either: due again when the lease is over
+        }
+    }
+    results_.erase(results_.begin(), results_.begin() + std::ptrdiff_t(told));
+    co_return answered;
 }
 
 io::Task<void> WebhookSender::give_up_loop() {
@@ -292,10 +305,14 @@ io::Task<void> WebhookSender::release() {
     records_.reset();
     give_ups_.reset();
     jobs_.clear();
+    for (int failures = 0; !results_.empty() && failures < last_records;) {
+        const bool answered = co_await record_some();
+        failures += answered ? 0 : 1;
+    }
+    if (!results_.empty()) {
+        co_return;  // what was sent is not to be sent again at once: leases run out by themselves
+    }
     try {
-        if (!results_.empty()) {
-            co_await queue_.record(results_);
-        }
         co_await queue_.return_leases();
     } catch (const io::PostgresUnavailable&) {  // leases run out by themselves
     } catch (const io::PostgresError& error) {

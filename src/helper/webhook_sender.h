@@ -59,6 +59,7 @@ class WebhookSender {
 
     io::Task<void> claim_loop();
     io::Task<void> record_loop();
+    io::Task<bool> record_some();
     io::Task<void> give_up_loop();
     io::Task<bool> claim();
     io::Task<void> deliver(Job& job);
@@ -78,7 +79,7 @@ class WebhookSender {
     std::map<Uuid, Endpoint> endpoints_;
     std::list<Job> jobs_;
     std::vector<WebhookResult> results_;  // to be recorded
-    std::size_t recording_ = 0;           // of results_, those on their way
+    std::size_t record_size_;             // how many of them at a time: fewer after a refusal
     std::uint64_t succeeded_ = 0, failed_ = 0;
     bool any_endpoint_ = true;
     bool claiming_ = false;  // a claim is on its way

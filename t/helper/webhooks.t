@@ -221,6 +221,26 @@ subtest 'the database goes away' => sub {
     ok($t->wait_for(sub { $t->get("/api/webhooks/endpoints/$endpoint->{id}", token => $token)->code == 200 }), 'nginx is back, too');
 };
 
+subtest 'a result that PostgreSQL does not take harms no other' => sub {
+    my @endpoints = map { endpoint("ok/batch$_", event_types => ['payment.updated']) } 1 .. 5;
+    my $db = $t->db->clone;    # no attempt can be recorded: all results gather
+    $db->begin_work;
+    $db->do('LOCK TABLE portal.webhook_attempts IN EXCLUSIVE MODE');
+    my @ids = map { test($_)->{id} } @endpoints;
+    $receiver->await(qr{^/ok/batch$_$}, 1) for 1 .. 5;
+    $db->do('CREATE SEQUENCE portal.refusals');
+    $db->do(qq(CREATE FUNCTION portal.refuse() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS \$\$ BEGIN
+        IF nextval('portal.refusals') = 1 THEN RAISE SQLSTATE '40001'; END IF;
+        IF NEW.delivery_id = '$ids[2]' THEN RAISE 'not this one'; END IF;
+        RETURN NEW; END \$\$));
+    $db->do('CREATE TRIGGER refuse BEFORE INSERT ON portal.webhook_attempts FOR EACH ROW EXECUTE FUNCTION portal.refuse()');
+    $db->commit;
+    is(tried($_, 1)->{state}, 'succeeded', 'recorded') for @ids[0, 1, 3, 4];
+    is(delivery($ids[2])->{state}, 'pending', 'but for that one');
+    $t->db->do('DROP TRIGGER refuse ON portal.webhook_attempts');
+    is(scalar(() = $receiver->requests(qr{^/ok/batch})), 5, 'and nothing is sent twice');
+};
+
 subtest 'a blocked workspace' => sub {
     my $endpoint = endpoint('ok/blocked', event_types => ['payment.updated']);
     my $id = test($endpoint)->{id};
