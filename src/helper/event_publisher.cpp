@@ -1,5 +1,6 @@
 #include "helper/event_publisher.h"
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -78,6 +79,9 @@ io::Task<void> EventPublisher::run() {
             complain(error.what());
         }
         co_await tidy();
+        if (erased_) {   // it could not be wiped
+            pause = std::max(pause, waiting_pause);
+        }
         co_await alarm_.sleep(pause);
     }
 }
@@ -159,19 +163,21 @@ io::Task<void> EventPublisher::tidy() {
     if (!stream_ || !redis_->available()) {
         co_return;
     }
+    bool wiping = std::exchange(erased_, false);
     try {
-        if (std::exchange(erased_, false)) {
+        if (wiping) {
             co_await stream_->wipe();
+            wiping = false;
         }
         if (loop_.now() >= next_trim_) {
             next_trim_ = loop_.now() + trim_interval;
             co_await stream_->trim();
         }
-    } catch (const io::RedisUnavailable&) {
-        erased_ = true;   // perhaps it was not wiped
+    } catch (const io::RedisUnavailable&) {   // the client logs it
     } catch (const io::RedisError& error) {
         complain(error.what());
     }
+    erased_ = erased_ || wiping;   // perhaps it was not wiped
 }
 
 void EventPublisher::complain(const std::string& reason) {

@@ -175,6 +175,20 @@ subtest 'an erasure wipes the stream' => sub {
     ok((grep { $_->{text} =~ /^event: after$/m } events($line, 3, 2)), 'and it goes on');
 };
 
+subtest 'an erasure that Redis refuses to wipe for' => sub {
+    my $person = $t->customer($ws);
+    told($ws, 'before', $everyone);
+    events($line, 1);
+    $redis->acl(qw(SETUSER default -eval));
+    $t->db->do('INSERT INTO portal.erasures (workspace_id, customer_id) VALUES (?, ?)', undef, $ws->{id}, $person->{id});
+    sleep 0.6;
+    my $left = sub { join ' ', map { @{ $_->[1] } } $redis->xrange('portal:{events}', '-', '+') };
+    like($left->(), qr/before/, 'is there still');
+    $redis->acl(qw(SETUSER default +eval));
+    ok($t->wait_for(sub { $left->() !~ /before/ }, 5), 'is wiped when Redis takes it');
+    until_type($line, GAP);
+};
+
 # ---- what dies
 
 subtest 'two helpers: each event once on each' => sub {
