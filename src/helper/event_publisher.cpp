@@ -22,7 +22,8 @@ io::RedisOptions with_budget(io::RedisOptions options) {
 
 EventPublisher::EventPublisher(io::Loop& loop, io::Postgres& db, const Uuid& helper, Server& server,
                                EventReader& reader, std::optional<io::RedisOptions> redis)
-    : loop_(loop), db_(db), helper_(helper), server_(server), reader_(reader), alarm_(loop) {
+    : loop_(loop), db_(db), helper_(helper), server_(server), reader_(reader), alarm_(loop),
+      run_(loop, "event publisher") {
     if (redis) {
         redis_ = std::make_unique<io::Redis>(loop, with_budget(*redis));
         stream_.emplace(*redis_);
@@ -31,8 +32,7 @@ EventPublisher::EventPublisher(io::Loop& loop, io::Postgres& db, const Uuid& hel
 }
 
 void EventPublisher::start() {
-    run_ = run();
-    run_.start();
+    run_.start(run());
 }
 
 void EventPublisher::erased() {

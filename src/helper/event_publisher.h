@@ -13,6 +13,7 @@
 #include "helper/alarm.h"
 #include "helper/event_reader.h"
 #include "helper/event_stream.h"
+#include "helper/root_task.h"
 #include "helper/server.h"
 #include "io/loop.h"
 #include "io/postgres.h"
@@ -57,7 +58,7 @@ class EventPublisher {
     bool erased_ = false;
     std::int64_t next_trim_ = 0;
     std::string complaint_;          // the last one, logged once
-    io::Task<void> run_;
+    RootTask run_;
 };
 
 }  // namespace portal::helper

@@ -29,7 +29,7 @@ std::size_t EventReader::HashUuid::operator()(const Uuid& id) const noexcept {
 }
 
 EventReader::EventReader(io::Loop& loop, Server& server, std::optional<io::RedisOptions> redis)
-    : loop_(loop), server_(server) {
+    : loop_(loop), server_(server), run_(loop, "event reader") {
     if (redis) {
         redis_ = std::make_unique<io::Redis>(loop, with_budget(*redis));
         stream_.emplace(*redis_);
@@ -38,8 +38,7 @@ EventReader::EventReader(io::Loop& loop, Server& server, std::optional<io::Redis
 
 void EventReader::start() {
     if (stream_) {
-        run_ = run();
-        run_.start();
+        run_.start(run());
     }
 }
 

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "helper/event_stream.h"
+#include "helper/root_task.h"
 #include "helper/server.h"
 #include "io/loop.h"
 #include "io/redis.h"
@@ -38,7 +39,7 @@ class EventReader {
     std::unique_ptr<io::Redis> redis_;
     std::optional<EventStream> stream_;
     std::unordered_map<Uuid, std::int64_t, HashUuid> newest_;   // number read last, per workspace
-    io::Task<void> run_;
+    RootTask run_;
 };
 
 }  // namespace portal::helper

@@ -17,9 +17,9 @@ constexpr io::Statement probe{"helper_probe", R"(
 }  // namespace
 
 Heartbeat::Heartbeat(io::Loop& loop, io::Postgres& db, const Uuid& helper, std::function<void()> beat)
-    : loop_(loop), db_(db), beat_(std::move(beat)), channel_("portal_beat_" + helper.text()) {
+    : loop_(loop), db_(db), beat_(std::move(beat)), channel_("portal_beat_" + helper.text()),
+      run_(loop, "heartbeat") {
     std::replace(channel_.begin(), channel_.end(), '-', '_');
-    run_ = run();
 }
 
 io::Task<void> Heartbeat::run() {

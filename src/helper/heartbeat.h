@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "helper/root_task.h"
 #include "io/loop.h"
 #include "io/postgres.h"
 #include "io/task.h"
@@ -26,7 +27,7 @@ class Heartbeat {
     const std::string& channel() const { return channel_; }
     void echoed(std::string_view payload);
 
-    void start() { run_.start(); }
+    void start() { run_.start(run()); }
 
   private:
     io::Task<void> run();
@@ -37,7 +38,7 @@ class Heartbeat {
     std::string channel_;
     std::int64_t probe_ = 0;      // number of the latest
     std::int64_t sent_at_ = 0;    // when it left
-    io::Task<void> run_;
+    RootTask run_;
 };
 
 }  // namespace portal::helper

@@ -15,9 +15,7 @@ constexpr int seldom = 12;  // rounds from one look at all events and ciphertext
 
 Housekeeping::Housekeeping(io::Loop& loop, io::Postgres& db, const Secrets& secrets,
                            HousekeepingConfig config)
-    : loop_(loop), db_(db), secrets_(secrets), config_(config) {
-    run_ = run();
-}
+    : loop_(loop), db_(db), secrets_(secrets), config_(config), run_(loop, "housekeeping") {}
 
 // Helpers that are started together do not work at the same time: each waits for a random part of
 // the interval first.

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "helper/root_task.h"
 #include "io/loop.h"
 #include "io/postgres.h"
 #include "io/task.h"
@@ -21,7 +22,7 @@ class Housekeeping {
                  HousekeepingConfig config);
     Housekeeping(const Housekeeping&) = delete;
 
-    void start() { run_.start(); }
+    void start() { run_.start(run()); }
 
   private:
     io::Task<void> run();
@@ -35,7 +36,7 @@ class Housekeeping {
     io::Postgres& db_;
     const Secrets& secrets_;
     HousekeepingConfig config_;
-    io::Task<void> run_;
+    RootTask run_;
 };
 
 }  // namespace portal::helper

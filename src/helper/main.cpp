@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 
+#include "helper/root_task.h"
 #include "helper/service.h"
 
 namespace {
@@ -62,11 +63,11 @@ int main(int argc, char** argv) {
         }
         if (!service->run()) {
             spdlog::warn("helper: a delivery would not end, leaving anyway");
-            std::_Exit(0);   // its thread still uses what would be freed
+            std::_Exit(portal::helper::RootTask::failed() ? 1 : 0);   // its thread still uses what would be freed
         }
         service.reset();
         spdlog::info("helper: stopped");
-        return 0;
+        return portal::helper::RootTask::failed() ? 1 : 0;
     } catch (const std::exception& error) {
         spdlog::error("helper: {}", error.what());
         return 1;

@@ -169,7 +169,7 @@ struct Outbox::Job final : io::Completion {
 
 Outbox::Outbox(io::Loop& loop, io::Postgres& db, Composer& composer, Mailer& mailer, Options options)
     : loop_(loop), db_(db), composer_(composer), mailer_(mailer), options_(std::move(options)),
-      alarm_(loop) {}
+      alarm_(loop), run_(loop, "outbox") {}
 
 Outbox::~Outbox() {
     run_.reset();
@@ -177,8 +177,7 @@ Outbox::~Outbox() {
 }
 
 void Outbox::start() {
-    run_ = run();
-    run_.start();
+    run_.start(run());
 }
 
 // Takes as many rows as there are slots: what is leased is being sent, never waiting here.

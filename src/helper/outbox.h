@@ -17,6 +17,7 @@
 #include "helper/alarm.h"
 #include "helper/composer.h"
 #include "helper/mailer.h"
+#include "helper/root_task.h"
 #include "io/postgres.h"
 #include "io/task.h"
 #include "portal/helper_client.h"
@@ -87,7 +88,7 @@ class Outbox {
     Options options_;
     Alarm alarm_;
     Reaper reaper_{*this};
-    io::Task<void> run_;
+    RootTask run_;
     std::list<Job> jobs_;
     std::vector<std::string> in_doubt_;           // ids of mails that may be out: we were told to stop before we knew
     std::array<std::uint64_t, 3> ended_{};        // by SendOutcome::Result

@@ -29,9 +29,7 @@ constexpr io::Statement look_at_queues{"helper_look_at_queues", R"(
 }  // namespace
 
 Reporter::Reporter(io::Loop& loop, io::Postgres& db, std::function<void(HelperReport report)> complete)
-    : loop_(loop), db_(db), complete_(std::move(complete)) {
-    run_ = run();
-}
+    : loop_(loop), db_(db), complete_(std::move(complete)), run_(loop, "reporter") {}
 
 io::Task<void> Reporter::run() {
     while (true) {

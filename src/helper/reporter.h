@@ -3,6 +3,7 @@
 
 #include <functional>
 
+#include "helper/root_task.h"
 #include "io/loop.h"
 #include "io/postgres.h"
 #include "io/task.h"
@@ -16,7 +17,7 @@ class Reporter {
     Reporter(io::Loop& loop, io::Postgres& db, std::function<void(HelperReport report)> complete);
     Reporter(const Reporter&) = delete;
 
-    void start() { run_.start(); }
+    void start() { run_.start(run()); }
 
   private:
     io::Task<void> run();
@@ -25,7 +26,7 @@ class Reporter {
     io::Loop& loop_;
     io::Postgres& db_;
     std::function<void(HelperReport report)> complete_;
-    io::Task<void> run_;
+    RootTask run_;
 };
 
 }  // namespace portal::helper

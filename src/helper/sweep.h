@@ -2,6 +2,7 @@
 // run at start and then every so often. Any number of helpers may: rows another one is at are passed over.
 #pragma once
 
+#include "helper/root_task.h"
 #include "io/loop.h"
 #include "io/postgres.h"
 #include "io/task.h"
@@ -23,10 +24,10 @@ class Sweep {
   public:
     // `work` outlives the sweep.
     Sweep(io::Loop& loop, io::Postgres& db, const DueWork& work)
-        : loop_(loop), db_(db), work_(work), run_(run()) {}
+        : loop_(loop), db_(db), work_(work), run_(loop, work.what) {}
     Sweep(const Sweep&) = delete;
 
-    void start() { run_.start(); }
+    void start() { run_.start(run()); }
 
   private:
     io::Task<void> run();
@@ -34,7 +35,7 @@ class Sweep {
     io::Loop& loop_;
     io::Postgres& db_;
     const DueWork& work_;
-    io::Task<void> run_;
+    RootTask run_;
 };
 
 }  // namespace portal::helper

@@ -47,7 +47,10 @@ WebhookSender::WebhookSender(io::Loop& loop, io::Postgres& db, const Secrets& se
       queue_(db, helper),
       claim_alarm_(loop),
       record_alarm_(loop),
-      record_size_(largest_record) {}
+      record_size_(largest_record),
+      claims_(loop, "webhook claims"),
+      records_(loop, "webhook records"),
+      give_ups_(loop, "webhook give-ups") {}
 
 WebhookSender::~WebhookSender() {
     claims_.reset();
@@ -57,12 +60,9 @@ WebhookSender::~WebhookSender() {
 }
 
 void WebhookSender::start() {
-    claims_ = claim_loop();
-    records_ = record_loop();
-    give_ups_ = give_up_loop();
-    claims_.start();
-    records_.start();
-    give_ups_.start();
+    claims_.start(claim_loop());
+    records_.start(record_loop());
+    give_ups_.start(give_up_loop());
 }
 
 // What is claimed is being sent, never waiting here: a lease is as long as an attempt.

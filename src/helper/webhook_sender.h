@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "helper/alarm.h"
+#include "helper/root_task.h"
 #include "helper/webhook_client.h"
 #include "helper/webhook_queue.h"
 #include "io/loop.h"
@@ -85,7 +86,7 @@ class WebhookSender {
     bool claiming_ = false;  // a claim is on its way
     bool stopping_ = false;
     std::function<void()> idle_;
-    io::Task<void> claims_, records_, give_ups_;
+    RootTask claims_, records_, give_ups_;
 };
 
 }  // namespace portal::helper
