@@ -4,7 +4,9 @@ use Test::More;
 use PortalTest;
 
 my $site = 'https://portal.example.com';
-my $t = PortalTest->new(base_url => $site, server => 'portal_workspace $http_x_bound;');
+my $t = PortalTest->new(base_url => $site, http => <<'NGINX');
+    server { listen 127.0.0.1:%%PORT%%; server_name ~^(?<bound>.+)\.bound$; portal_workspace $bound; location /api/ { portal_api client-portal; } }
+NGINX
 my $me = '/api/v1/client-portal/me';
 my ($acme, $other) = map { $t->workspace(slug => $_, name => ucfirst) } qw(acme other);
 my $backend = $t->token($acme);
@@ -73,9 +75,9 @@ subtest 'who has no link' => sub {
     is($t->post("$me/exchange", body => '{', type => 'application/json')->code, 400, 'no JSON');
     is_answer(exchange($link, @$_), 403, $foreign_page, "@$_") for ['Sec-Fetch-Site' => 'cross-site'], ['Sec-Fetch-Site' => 'none'],
         [Origin => 'https://evil.example.com'], ['Content-Type' => 'text/plain'];
-    is_answer(exchange($link, @$_), 401, $unauthenticated, "@$_") for ['X-Bound' => 'other'], ['X-Portal-Workspace' => 'other'];
+    is_answer(exchange($link, @$_), 401, $unauthenticated, "@$_") for [Host => 'other.bound'], ['X-Portal-Workspace' => 'other'];
     is($t->value('SELECT count(*) FROM portal.client_portal_tokens'), $before, 'nothing is made');
-    is(exchange($link, @$_)->code, 204, "@$_") for ['X-Bound' => 'acme'], ['X-Portal-Workspace' => 'Acme'];
+    is(exchange($link, @$_)->code, 204, "@$_") for [Host => 'acme.bound'], ['X-Portal-Workspace' => 'Acme'];
     is(exchange($link, @$_)->code, 204, "@$_") for ['Sec-Fetch-Site' => 'same-origin'], [Origin => $site];
 
     configure(is_active => false);

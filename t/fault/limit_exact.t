@@ -13,7 +13,7 @@ my $node2 = $t->free_port;
 sub second_node {
     my $conf = $t->nginx_conf;
     my $h2 = $t->free_port;
-    $conf =~ s/listen 127\.0\.0\.1:@{[$t->port]};/listen 127.0.0.1:$node2;/;
+    $conf =~ s/listen 127\.0\.0\.1:@{[$t->port]} /listen 127.0.0.1:$node2 /;
     $conf =~ s/127\.0\.0\.1:@{[$t->h2_port]} http2;/127.0.0.1:$h2 http2;/;
     $conf =~ s/nginx\.pid/node2.pid/;
     $conf =~ s{error_log \S+}{error_log $t->{dir}/node2.error.log};
