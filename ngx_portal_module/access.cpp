@@ -262,6 +262,16 @@ guard_t::decide(ngx_portal_loc_conf_t *plcf)
 }
 
 
+/* of a verdict that refuses */
+
+ngx_int_t
+refusal(const portal::Verdict &verdict) noexcept
+{
+    return verdict.unavailable ? NGX_HTTP_SERVICE_UNAVAILABLE
+                               : NGX_HTTP_TOO_MANY_REQUESTS;
+}
+
+
 /* may whoever was found come in? */
 
 void
@@ -281,9 +291,7 @@ guard_t::judge(ngx_portal_loc_conf_t *plcf, const ngx_str_t &slug,
 
     if (found_.state == portal::Authentication::State::limited) {
         decision.limit = found_.verdict.limit;
-        decision.status = found_.verdict.unavailable
-                              ? NGX_HTTP_SERVICE_UNAVAILABLE
-                              : NGX_HTTP_TOO_MANY_REQUESTS;
+        decision.status = refusal(found_.verdict);
         ctx_->auth_status = decision.status;
         return;
     }
@@ -433,9 +441,7 @@ guard_t::charge(ngx_array_t *array, decision_t &decision)
 
         if (!verdict.allowed) {
             ctx_->limit_status = ngx_portal_limit_refused;
-            decision.status = verdict.unavailable
-                                  ? NGX_HTTP_SERVICE_UNAVAILABLE
-                                  : NGX_HTTP_TOO_MANY_REQUESTS;
+            decision.status = refusal(verdict);
             co_return;
         }
 
