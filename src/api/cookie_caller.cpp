@@ -70,10 +70,9 @@ io::Task<void> authenticate_by_cookie(Call& call, Authenticator& authenticator) 
     }
     // another's session under this name, and a credential of another workspace than the location's,
     // count as none
-    const std::string_view workspace = call.request.workspace;
     if (found.state != Authentication::State::known ||
         !same_slug(cookie->slug, found.principal.workspace_slug) ||
-        (!workspace.empty() && !same_slug(cookie->slug, workspace))) {
+        !counts_here(call.request, cookie->slug)) {
         co_return;
     }
     require_own_page(call.request, call.portal.settings);
@@ -82,7 +81,7 @@ io::Task<void> authenticate_by_cookie(Call& call, Authenticator& authenticator) 
 
 bool is_meant_here(const http::Request& request, const Principal& link) {
     const std::string_view page = request.header("x-portal-workspace").value_or("");
-    return (request.workspace.empty() || same_slug(link.workspace_slug, request.workspace)) &&
+    return counts_here(request, link.workspace_slug) &&
            (page.empty() || same_slug(link.workspace_slug, page));
 }
 

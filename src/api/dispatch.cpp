@@ -26,20 +26,19 @@ io::Task<void> authenticate_by_ticket(Call& call) {
         co_return;
     }
     std::optional<OpenedTicket> opened = co_await open_stream_ticket(call.portal, call.request.credential);
-    if (opened && (call.request.workspace.empty() ||
-                   same_slug(opened->principal.workspace_slug, call.request.workspace))) {
+    if (opened && counts_here(call.request, opened->principal.workspace_slug)) {
         call.caller = opened->principal;
         call.ticket = opened->id;
     }
 }
 
-void require(const Route& route, const Principal& caller, std::string_view workspace) {
+void require(const Route& route, const Principal& caller, const http::Request& request) {
     if (route.kinds == anyone) {
         return;
     }
     // the wrong kind and another workspace's than the location's count as none
     if (caller.kind == Kind::none || (route.kinds & only(caller.kind)) == 0 ||
-        (!workspace.empty() && !same_slug(caller.workspace_slug, workspace))) {
+        !counts_here(request, caller.workspace_slug)) {
         throw http::unauthorized();
     }
     if (caller.code_wanted) {
@@ -103,7 +102,7 @@ Answer await_admission(Call& call, const Route& route, io::Task<Verdict> admissi
 }
 
 Answer admit(Call& call, const Route& route) {
-    require(route, call.caller, call.request.workspace);
+    require(route, call.caller, call.request);
     Limits limits(1, limit_of(call, route));
     io::Task<Verdict> admission = call.portal.limiter.admit(std::move(limits));
     if (!admission.done()) {

@@ -46,7 +46,7 @@ std::string only_session(const api::Call& call) {
 
 // In a location of one workspace, that one's page and no other's.
 void require_location(const api::Call& call, const std::optional<House>& house) {
-    if (house && !call.request.workspace.empty() && !same_slug(house->slug, call.request.workspace)) {
+    if (house && !counts_here(call.request, house->slug)) {
         throw http::path_not_found();
     }
 }

@@ -305,7 +305,7 @@ io::Task<Response> take_form(Visit& visit) {
             throw http::path_not_found();
         }
     }
-    if (house && !call.request.workspace.empty() && !same_slug(house->slug, call.request.workspace)) {
+    if (house && !counts_here(call.request, house->slug)) {
         throw http::path_not_found();
     }
     Response response;

@@ -52,6 +52,10 @@ bool same_slug(std::string_view one, std::string_view other) {
     return ascii_lower(one) == ascii_lower(other);
 }
 
+bool counts_here(const http::Request& request, std::string_view slug) {
+    return request.workspace.empty() || same_slug(slug, request.workspace);
+}
+
 std::optional<SessionCookie> session_cookie(const Settings& settings, std::string_view name,
                                             std::string_view value) {
     const std::string_view prefix = cookie_prefix(settings);

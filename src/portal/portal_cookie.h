@@ -46,6 +46,8 @@ struct SessionCookie {
 std::optional<SessionCookie> session_cookie(const Settings& settings, std::string_view name,
                                             std::string_view value);
 bool same_slug(std::string_view one, std::string_view other);
+// Whether a workspace counts in the request's location: its portal_workspace names it, or any.
+bool counts_here(const http::Request& request, std::string_view slug);
 
 // The value of Set-Cookie. No life: the browser forgets it.
 std::string set_session_cookie(const Settings& settings, std::string_view slug,
