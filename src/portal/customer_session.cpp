@@ -285,8 +285,18 @@ JsonText member_session_json(const Services& portal, const io::Row& row, const s
     return session;
 }
 
-Parameters key_parameters(const Principal& caller, const IdempotencyKey& key) {
-    return Parameters(caller.workspace_id.text(), caller.token_id.text(), key.path, key.key);
+// The session that the key has made before; no row: none, or no key.
+io::Task<io::Rows> kept_session(io::Postgres& db, const Statement& replay, const Principal& caller,
+                                const IdempotencyKey& key) {
+    if (!key.given()) {
+        co_return io::Rows();
+    }
+    Parameters which(caller.workspace_id.text(), caller.token_id.text(), key.path, key.key);
+    io::Rows kept = co_await db.query(replay, std::move(which));
+    if (!kept.empty()) {
+        require_same_payload(key, kept.front().text("payload_hash"));
+    }
+    co_return kept;
 }
 
 // Everything the row says is wrong, at once.
@@ -391,13 +401,9 @@ io::Task<JsonText> create_customer_session(Services& portal, const Principal& ca
             bool plain = rows.front().text("outcome") == "customer";
             co_return session_json(portal, rows.front(), plain ? of_customer.text : of_member.text);
         }
-        if (key.given()) {
-            Parameters which = key_parameters(caller, key);
-            io::Rows kept = co_await portal.db.query(replay_statement, std::move(which));
-            if (!kept.empty()) {
-                require_same_payload(key, kept.front().text("payload_hash"));
-                co_return session_json(portal, kept.front(), kept_token(portal.secrets, kept.front()));
-            }
+        io::Rows kept = co_await kept_session(portal.db, replay_statement, caller, key);
+        if (!kept.empty()) {
+            co_return session_json(portal, kept.front(), kept_token(portal.secrets, kept.front()));
         }
         require_session_allowed(rows.front(), input);
         // the key's session or the owner has just gone: once more
@@ -419,13 +425,9 @@ io::Task<JsonText> create_member_session(Services& portal, const Principal& call
         if (!rows.front().null("session_id")) {
             co_return member_session_json(portal, rows.front(), token.text);
         }
-        if (key.given()) {
-            Parameters which = key_parameters(caller, key);
-            io::Rows kept = co_await portal.db.query(replay_member_statement, std::move(which));
-            if (!kept.empty()) {
-                require_same_payload(key, kept.front().text("payload_hash"));
-                co_return member_session_json(portal, kept.front(), kept_token(portal.secrets, kept.front()));
-            }
+        io::Rows kept = co_await kept_session(portal.db, replay_member_statement, caller, key);
+        if (!kept.empty()) {
+            co_return member_session_json(portal, kept.front(), kept_token(portal.secrets, kept.front()));
         }
         require_member_session_allowed(rows.front(), input);
     }
