@@ -23,8 +23,9 @@
 //   figures    helper -> dialler   count x u64: HelperReport, in the order of HelperFigure
 //
 // An audience is who sees an event, always together with a workspace, as event.h writes it. A dialler is sent an event
-// once, with those of its audiences that the dialler listens to. A claim counts: all diallers of a helper together hold a key at most `limit` times, or, limit 0,
-// once, taken from whoever held it before. Audiences and claims go with the dialler's connection.
+// once, with those of its audiences that the dialler listens to. A claim counts: all diallers of a helper together hold a
+// key at most `limit` times, or, limit 0, once, taken from whoever held it before. Audiences and claims go with the
+// dialler's connection.
 #pragma once
 
 #include <cstdint>

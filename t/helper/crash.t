@@ -78,8 +78,8 @@ subtest 'SIGTERM gives back what does not finish' => sub {
     ok($t->wait_for(sub { outbox($id)->{state} eq 'sent' }, 10), 'sent by the next at once');
 };
 
-subtest 'told to hurry, it hears what the mail server says to a mail it has' => sub {
-    my $count = count();
+# the mail server has a mail and says nothing; the helper is told to stop, and again
+sub hurried {
     $t->mail_mode('hang');
     my $id = queue();
     in_hand($id);
@@ -87,6 +87,12 @@ subtest 'told to hurry, it hears what the mail server says to a mail it has' => 
     $t->signal('helper', 'TERM');
     Time::HiRes::sleep(0.2);
     $t->signal('helper', 'TERM');
+    return $id;
+}
+
+subtest 'told to hurry, it hears what the mail server says to a mail it has' => sub {
+    my $count = count();
+    my $id = hurried();
     Time::HiRes::sleep(0.3);
     $t->mail_mode('accept');
     ends(6);
@@ -97,13 +103,7 @@ subtest 'told to hurry, it hears what the mail server says to a mail it has' => 
 
 subtest 'a mail whose fate is unknown stays leased' => sub {
     my $count = count();
-    $t->mail_mode('hang');
-    my $id = queue();
-    in_hand($id);
-    Time::HiRes::sleep(0.5);
-    $t->signal('helper', 'TERM');
-    Time::HiRes::sleep(0.2);
-    $t->signal('helper', 'TERM');
+    my $id = hurried();
     cmp_ok(ends(6), '>', 1.5, 'not without waiting a little');
     ok(outbox($id)->{leased}, 'nobody else takes it for now');
     is(outbox($id)->{attempts}, 1, 'the attempt counts');
