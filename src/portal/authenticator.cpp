@@ -51,7 +51,7 @@ struct Authenticator::Flight final : io::Completion, io::Posted {
     void run() noexcept override;
 
     Authenticator& owner;
-    Digest digest{};
+    Zone::CredentialKey key;
     std::vector<TokenHash> hashes;
     Kind claimed = Kind::none;
     std::uint64_t generation = 0;
@@ -100,11 +100,11 @@ Authenticator::Flight::~Flight() {
 }
 
 void Authenticator::Flight::run() noexcept {
-    auto self = owner.flights_.extract(digest);
+    auto self = owner.flights_.extract(key.digest);
     if (principal) {
-        owner.zone_.store(digest, *principal, generation, began);
+        owner.zone_.store(key, *principal, generation, began);
     } else if (!unavailable) {
-        owner.zone_.store_nobody(digest, generation, began);
+        owner.zone_.store_nobody(key, generation, began);
     }
     for (std::size_t index = 0; index < waiting.size(); ++index) {
         if (Landing* landing = std::exchange(waiting[index], nullptr)) {
@@ -139,13 +139,21 @@ Authenticator::Authenticator(io::Loop& loop, io::Postgres& db, Zone& zone, const
 
 Authenticator::~Authenticator() = default;
 
+Zone::CredentialKey Authenticator::key_of(std::string_view token) const noexcept {
+    Zone::CredentialKey key;
+    key.place = Zone::place_of(token);
+    zone_.expect_credential(key.place);
+    key.digest = secrets_.sign_digest(token);
+    return key;
+}
+
 bool Authenticator::authenticate_now(std::string_view token, Principal& principal) {
     // what lies in the zone has been checked: the check bytes are asked only of what does not
     if (!well_formed(token)) {
         return false;
     }
     Zone::Lookup lookup;
-    zone_.find(secrets_.sign_digest(token), loop_.now(), std::time(nullptr), lookup);
+    zone_.find(key_of(token), loop_.now(), std::time(nullptr), lookup);
     if (lookup.found != Zone::Found::fresh) {
         return false;
     }
@@ -162,10 +170,10 @@ io::Task<Authentication> Authenticator::authenticate(std::string_view token, std
     known.state = Authentication::State::known;
     const Secrets::Form form = secrets_.inspect(token);
     Zone::Lookup lookup;
-    Digest digest{};
+    Zone::CredentialKey key;
     if (well_formed(token) && !form.forged) {
-        digest = secrets_.sign_digest(token);
-        zone_.find(digest, loop_.now(), std::time(nullptr), lookup);
+        key = key_of(token);
+        zone_.find(key, loop_.now(), std::time(nullptr), lookup);
     } else {
         lookup.found = Zone::Found::nobody;
     }
@@ -187,10 +195,10 @@ io::Task<Authentication> Authenticator::authenticate(std::string_view token, std
         }
     }
     zone_.count(Counter::principal_misses);
-    auto& flight = flights_[digest];
+    auto& flight = flights_[key.digest];
     if (!flight) {
         flight = std::make_unique<Flight>(*this);
-        flight->digest = digest;
+        flight->key = key;
         flight->hashes = secrets_.hashes(token);
         flight->claimed = form.kind;
         flight->generation = zone_.generation();
@@ -236,7 +244,7 @@ io::Task<void> Authenticator::read(Flight& flight) {
         if (found) {
             flight.principal = found->principal;
             if (secrets_.is_old(found->secret_id)) {
-                rehash({found->principal.token_id, flight.digest});
+                rehash({found->principal.token_id, flight.key.digest});
             }
         }
     } catch (const std::exception& error) {

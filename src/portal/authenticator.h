@@ -53,6 +53,7 @@ class Authenticator {
     struct Flight;
     class Landing;
 
+    Zone::CredentialKey key_of(std::string_view token) const noexcept;
     io::Task<Authentication> refuse(std::string_view client_address);
     io::Task<void> read(Flight& flight);
     io::Task<void> write_last_used(std::vector<Uuid> ids);

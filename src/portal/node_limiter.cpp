@@ -125,7 +125,7 @@ void NodeLimiter::tell(Verdict& verdict, Limits& limits, const Zone::Admission* 
 io::Task<Verdict> NodeLimiter::admit(Limits limits) {
     bool fails_closed = false;
     for (const Limit& limit : limits) {
-        zone_.expect(limit.key);
+        zone_.expect_limit(limit.key);
         fails_closed = fails_closed || resolve(*limit.policy).on_error == Policy::OnError::deny;
     }
     if (fails_closed && redis_ != nullptr && redis_->starting()) {

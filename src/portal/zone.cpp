@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <new>
 
 #include "portal/assertion.h"
@@ -10,35 +11,42 @@
 namespace portal {
 namespace {
 
-constexpr std::int64_t touch_interval = 15000;
+constexpr std::int32_t touch_interval = 15000;
+constexpr std::int32_t used_interval = 1000;   // what is only read stays in the processors' caches
 constexpr std::int64_t nobody_time = 1000;
 
 static_assert(std::is_trivially_copyable_v<Principal>);
+
+std::size_t way_of(std::uint64_t place) noexcept { return place % ways; }
+
+// Between low bits of times; the clocks of two workers may be a little apart.
+std::int32_t passed(std::uint32_t since, std::uint32_t until) noexcept { return std::int32_t(until - since); }
 
 }  // namespace
 
 void Zone::format(void* memory, std::size_t size) noexcept {
     auto* header = new (memory) Header{};
     header->size = size;
-    std::uint64_t offset = (sizeof(Header) + 63) & ~std::uint64_t(63);
+    const auto whole_lines = [](std::uint64_t bytes) { return (bytes + cache_line - 1) & ~std::uint64_t(cache_line - 1); };
+    std::uint64_t offset = whole_lines(sizeof(Header));
     auto take = [&](std::uint64_t bytes) {
         std::uint64_t here = offset;
-        offset += (bytes + 63) & ~std::uint64_t(63);
+        offset += whole_lines(bytes);
         return here;
     };
     header->metrics = take(Metrics::size());
     header->generations = take(generation_count * sizeof(std::uint64_t));
     header->nobodies = take(nobody_count * sizeof(Nobody));
-    // of what is left: 40 % principals, 10 % configs, 5 % assertions, 25 % limits, 20 % the cells of longer logs
+    // of what is left: 36 % principals, 10 % configs, 5 % assertions, 24 % limits, 25 % the cells of longer logs
     const std::uint64_t rest = size - offset - 512;
-    header->principal_buckets = std::uint32_t(rest * 2 / 5 / sizeof(PrincipalBucket));
-    header->principals = take(header->principal_buckets * sizeof(PrincipalBucket));
+    header->principal_sets = std::uint32_t(rest * 36 / 100 / sizeof(PrincipalEntry) / ways);
+    header->principals = take(header->principal_sets * sizeof(PrincipalEntry) * ways);
     header->config_buckets = std::max(1u, std::uint32_t(rest / 10 / sizeof(ConfigBucket)));
     header->configs = take(header->config_buckets * sizeof(ConfigBucket));
     header->assertion_count = std::uint32_t(rest / 20 / sizeof(AssertionEntry));
     header->assertions = take(header->assertion_count * sizeof(AssertionEntry));
-    header->limit_buckets = std::uint32_t(rest / 4 / sizeof(LimitBucket));
-    header->limits = take(header->limit_buckets * sizeof(LimitBucket));
+    header->limit_sets = std::uint32_t(rest * 24 / 100 / sizeof(LimitEntry) / ways);
+    header->limits = take(header->limit_sets * sizeof(LimitEntry) * ways);
     header->pool.count = std::uint32_t((size - offset - 64) / sizeof(Log::Cell));
     header->pool.cells = take(header->pool.count * sizeof(Log::Cell));
     header->generation = 1;
@@ -100,86 +108,104 @@ Zone::Found Zone::judge(std::uint64_t generation, std::int64_t read_at, std::int
 
 // ---- principals
 
-Zone::PrincipalBucket& Zone::principal_bucket(const Digest& digest) const noexcept {
-    auto& bucket = at<PrincipalBucket>(header().principals)[first_word(digest.data()) % header().principal_buckets];
-    Marked::recover(bucket);
-    return bucket;
+std::uint64_t Zone::place_of(std::string_view credential) noexcept {
+    return std::hash<std::string_view>()(credential);
 }
 
-void Zone::find(const Digest& digest, std::int64_t now, std::int64_t unix_now, Lookup& out) noexcept {
+void Zone::expect_credential(std::uint64_t place) const noexcept {
+    prefetch(principal_set(place)[way_of(place)]);
+}
+
+Zone::PrincipalEntry* Zone::principal_set(std::uint64_t place) const noexcept {
+    return at<PrincipalEntry>(header().principals) + scaled(place, header().principal_sets) * ways;
+}
+
+Zone::PrincipalEntry* Zone::find_principal(const CredentialKey& key) const noexcept {
+    PrincipalEntry* set = principal_set(key.place);
+    for (std::size_t tried = 0; tried < ways; ++tried) {
+        PrincipalEntry& entry = set[(way_of(key.place) + tried) % ways];
+        if (std::memcmp(entry.digest.data(), key.digest.data(), entry.digest.size()) == 0 && !entry.free()) {
+            return &entry;
+        }
+    }
+    return nullptr;
+}
+
+// Whether one of the rows it rests on has changed.
+bool Zone::outdated(const PrincipalEntry& entry) const noexcept {
+    const Principal& principal = entry.principal;
+    const std::uint64_t since = entry.generation;
+    return bumped_since(since, principal.token_id) || bumped_since(since, principal.workspace_id) ||
+           bumped_since(since, principal.customer_id) || bumped_since(since, principal.member_id);
+}
+
+void Zone::find(const CredentialKey& key, std::int64_t now, std::int64_t unix_now, Lookup& out) noexcept {
     out.found = Found::nothing;
     out.touch = false;
-    const std::uint32_t tag = tag_of(second_word(digest.data()));
     Guard guard(lock_);
-    PrincipalBucket& bucket = principal_bucket(digest);
-    for (std::size_t way = 0; way < PrincipalBucket::ways; ++way) {
-        if (bucket.tags[way] != tag || bucket.entries[way].digest != digest) {
-            continue;
-        }
-        PrincipalEntry& entry = bucket.entries[way];
-        const Principal& principal = entry.principal;
-        __builtin_prefetch(&generation_of(principal.token_id));
-        __builtin_prefetch(&generation_of(principal.workspace_id));
-        const std::uint64_t since = entry.generation;
+    if (PrincipalEntry* entry = find_principal(key)) {
+        const Principal& principal = entry->principal;
+        const std::uint64_t generation = header().generation.load(std::memory_order_relaxed);
         if ((principal.expires_at != 0 && principal.expires_at <= unix_now) ||
-            bumped_since(since, principal.token_id) || bumped_since(since, principal.workspace_id) ||
-            bumped_since(since, principal.customer_id) || bumped_since(since, principal.member_id)) {
+            (entry->generation < generation && outdated(*entry))) {
             return;
         }
-        out.found = judge(since, entry.read_at, now);
+        out.found = judge(entry->generation, entry->read_at, now);
         if (out.found == Found::nothing) {
             return;
         }
+        if (out.found == Found::fresh) {
+            expect_limit({principal.token_id.bytes});
+            entry->generation = generation;   // as good as if it had been read just now
+        }
         out.principal = principal;
-        entry.used_at = now;
-        if (now - entry.touched_at >= touch_interval) {
-            entry.touched_at = now;
+        if (passed(entry->used_at, std::uint32_t(now)) >= used_interval) {
+            entry->used_at = std::uint32_t(now);
+        }
+        if (passed(entry->touched_at, std::uint32_t(now)) >= touch_interval) {
+            entry->touched_at = std::uint32_t(now);
             out.touch = true;
         }
         return;
     }
-    const Nobody& nobody = at<Nobody>(header().nobodies)[first_word(digest.data()) % nobody_count];
+    const Nobody& nobody = at<Nobody>(header().nobodies)[first_word(key.digest.data()) % nobody_count];
     if (now - nobody.read_at < nobody_time && nobody.read_at != 0 && nobody.generation >= header().floor &&
-        std::memcmp(nobody.digest, digest.data(), sizeof nobody.digest) == 0) {
+        std::memcmp(nobody.digest, key.digest.data(), sizeof nobody.digest) == 0) {
         out.found = Found::nobody;
     }
 }
 
-void Zone::store(const Digest& digest, const Principal& principal, std::uint64_t generation,
+void Zone::store(const CredentialKey& key, const Principal& principal, std::uint64_t generation,
                  std::int64_t now) noexcept {
-    const std::uint32_t tag = tag_of(second_word(digest.data()));
+    const auto time = std::uint32_t(now);
     Guard guard(lock_);
-    PrincipalBucket& bucket = principal_bucket(digest);
-    std::size_t way = 0;
-    std::size_t victim = 0;
-    for (; way < PrincipalBucket::ways; ++way) {
-        if (bucket.tags[way] == tag && bucket.entries[way].digest == digest) {
-            break;
-        }
-        const bool free = bucket.tags[way] == 0;
-        if (bucket.tags[victim] != 0 && (free || bucket.entries[way].used_at < bucket.entries[victim].used_at)) {
-            victim = way;
+    PrincipalEntry* entry = find_principal(key);
+    const std::uint32_t touched_at = entry != nullptr ? entry->touched_at : time - touch_interval;
+    if (entry == nullptr) {
+        PrincipalEntry* set = principal_set(key.place);
+        entry = &set[way_of(key.place)];
+        for (std::size_t way = 0; way < ways && !entry->free(); ++way) {
+            if (set[way].free() || passed(set[way].used_at, entry->used_at) > 0) {
+                entry = &set[way];
+            }
         }
     }
-    const bool known = way < PrincipalBucket::ways;
-    PrincipalEntry& entry = bucket.entries[known ? way : victim];
-    const std::int64_t touched_at = known ? entry.touched_at : now - touch_interval;
-    Marked writing(bucket);
-    entry = {digest, generation, now, touched_at, now, principal};
-    bucket.tags[known ? way : victim] = tag;
+    Marked writing(*entry);
+    std::memcpy(entry->digest.data(), key.digest.data(), entry->digest.size());
+    entry->generation = generation;
+    entry->read_at = now;
+    entry->touched_at = touched_at;
+    entry->used_at = time;
+    entry->principal = principal;
 }
 
-void Zone::store_nobody(const Digest& digest, std::uint64_t generation, std::int64_t now) noexcept {
+void Zone::store_nobody(const CredentialKey& key, std::uint64_t generation, std::int64_t now) noexcept {
     Guard guard(lock_);
-    PrincipalBucket& bucket = principal_bucket(digest);
-    const std::uint32_t tag = tag_of(second_word(digest.data()));
-    for (std::size_t way = 0; way < PrincipalBucket::ways; ++way) {
-        if (bucket.tags[way] == tag && bucket.entries[way].digest == digest) {
-            bucket.tags[way] = 0;
-        }
+    if (PrincipalEntry* entry = find_principal(key)) {
+        entry->principal.kind = Kind::none;
     }
-    Nobody& nobody = at<Nobody>(header().nobodies)[first_word(digest.data()) % nobody_count];
-    std::memcpy(nobody.digest, digest.data(), sizeof nobody.digest);
+    Nobody& nobody = at<Nobody>(header().nobodies)[first_word(key.digest.data()) % nobody_count];
+    std::memcpy(nobody.digest, key.digest.data(), sizeof nobody.digest);
     nobody.generation = generation;
     nobody.read_at = now;
 }
@@ -189,7 +215,7 @@ void Zone::store_nobody(const Digest& digest, std::uint64_t generation, std::int
 Zone::ConfigBucket& Zone::config_bucket(const Uuid& workspace) const noexcept {
     auto& bucket =
         at<ConfigBucket>(header().configs)[first_word(workspace.bytes.data()) % header().config_buckets];
-    Marked::recover(bucket);
+    recover(bucket);
     return bucket;
 }
 
@@ -264,7 +290,7 @@ bool Zone::find_assertion(const Digest& key, std::int64_t now, std::string& out)
     {
         Guard guard(lock_);
         auto& entry = at<AssertionEntry>(header().assertions)[first_word(key.data()) % header().assertion_count];
-        Marked::recover(entry);
+        recover(entry);
         if (entry.size != 0 && entry.key == key && now - entry.made_at < assertion_reuse * 1000) {
             size = entry.size;
             std::memcpy(text, entry.text, size);

@@ -2,8 +2,8 @@
 //
 // Fixed tables, no pointers, nothing that needs a destructor: principals by token digest, digests known to be nobody,
 // rate-limit logs, rendered configs, and the generations that say whether a cached row still holds. One lock for all
-// of it, held for well under a microsecond and never across a wait. A bucket being written carries a mark: when a
-// worker is killed in the middle, the next one to lock finds the mark and clears the bucket.
+// of it, held for well under a microsecond and never across a wait. What is being written carries a mark: when a worker is
+// killed in the middle, the next one to lock finds the mark and clears it.
 //
 // Times are milliseconds of the monotonic clock, which the processes of one host share.
 #pragma once
@@ -59,16 +59,24 @@ class Zone {
     void beat(std::int64_t now) noexcept;
 
     // ---- principals
+    // A credential as the zone files it: where, and under what. The place is told from the text, long before the digest
+    // is known, so that what lies there is fetched meanwhile: a table this large is in no cache.
+    struct CredentialKey {
+        std::uint64_t place = 0;
+        Digest digest{};
+    };
+    static std::uint64_t place_of(std::string_view credential) noexcept;
+    void expect_credential(std::uint64_t place) const noexcept;
     enum class Found { nothing, fresh, nobody, stale };
     struct Lookup {
         Found found = Found::nothing;   // stale: may be used if it cannot be read again
         bool touch = false;             // its last_used_at is due to be written
         Principal principal;
     };
-    void find(const Digest& digest, std::int64_t now, std::int64_t unix_now, Lookup& out) noexcept;
-    void store(const Digest& digest, const Principal& principal, std::uint64_t generation,
+    void find(const CredentialKey& key, std::int64_t now, std::int64_t unix_now, Lookup& out) noexcept;
+    void store(const CredentialKey& key, const Principal& principal, std::uint64_t generation,
                std::int64_t now) noexcept;
-    void store_nobody(const Digest& digest, std::uint64_t generation, std::int64_t now) noexcept;
+    void store_nobody(const CredentialKey& key, std::uint64_t generation, std::int64_t now) noexcept;
 
     // ---- configs
     bool find_config(const Uuid& workspace, std::int64_t now, bool stale, CachedConfig& out) noexcept;
@@ -113,8 +121,9 @@ class Zone {
             }
         }
     };
-    // Has both places of a key that will be asked for soon brought near: a table this large is in no cache.
-    void expect(const LimitKey& key) const noexcept;
+    // Has the place of a key that will be asked for soon fetched. Limits of one row lie together, whatever their policies:
+    // find() does the same for those of a principal's own id.
+    void expect_limit(const LimitKey& key) const noexcept;
     enum class Outcome { admitted, denied, full };
     // All or none. `with_redis`: leases are looked at and asks filled in.
     Outcome admit(Admission* admissions, std::size_t count, bool with_redis, std::int64_t now,
@@ -138,15 +147,14 @@ class Zone {
     // The tables themselves: zone_tables.h.
     struct Header;
     struct PrincipalEntry;
-    struct PrincipalBucket;
     struct Nobody;
     struct ConfigEntry;
     struct ConfigBucket;
     struct AssertionEntry;
     struct Log;
     struct LimitEntry;
-    struct LimitBucket;
     class Guard;
+    template <class Written>
     class Marked;
 
     template <class T>
@@ -156,13 +164,14 @@ class Zone {
     Header& header() const noexcept { return *static_cast<Header*>(memory_); }
     std::uint64_t& generation_of(const Uuid& id) const noexcept;
     bool bumped_since(std::uint64_t generation, const Uuid& id) const noexcept;
+    bool outdated(const PrincipalEntry& entry) const noexcept;
     Found judge(std::uint64_t generation, std::int64_t read_at, std::int64_t now) const noexcept;
-    PrincipalBucket& principal_bucket(const Digest& digest) const noexcept;
+    PrincipalEntry* principal_set(std::uint64_t place) const noexcept;
+    PrincipalEntry* find_principal(const CredentialKey& key) const noexcept;
     ConfigBucket& config_bucket(const Uuid& workspace) const noexcept;
-    std::size_t limit_place(const LimitKey& key, int choice) const noexcept;
-    LimitBucket& limit_bucket(const LimitKey& key, int choice) const noexcept;
-    LimitEntry* find_limit(const LimitKey& key, LimitBucket** bucket) const noexcept;
-    LimitEntry* make_limit(const LimitKey& key, std::int64_t now, LimitBucket** bucket) noexcept;
+    LimitEntry* limit_set(std::uint64_t place) const noexcept;
+    LimitEntry* find_limit(const LimitKey& key) const noexcept;
+    LimitEntry* make_limit(const LimitKey& key, std::int64_t now) noexcept;
 
     void* memory_;
     ZoneLock& lock_;

@@ -13,64 +13,118 @@ constexpr std::int64_t ask_time = 300;   // an ask older than this was lost
 
 // ---- Log
 
-Zone::Log::Cell* Zone::Log::cell(Zone& zone, std::uint32_t index) noexcept {
-    return zone.at<Cell>(zone.header().pool.cells) + (index - 1);
-}
-
-Zone::Log::Cell* Zone::Log::last(Zone& zone) noexcept {
-    Cell* at = &first;
-    while (at->next != 0) {
-        at = cell(zone, at->next);
+template <std::size_t Capacity>
+void Zone::Log::Steps<Capacity>::skip_empty() noexcept {
+    while (begin < end && steps[begin].count == 0) {
+        ++begin;
     }
-    return at;
 }
 
-std::int64_t Zone::Log::oldest(std::int64_t now) const noexcept {
-    return widen(first.steps[first.begin].time(), now);
+template <std::size_t Capacity>
+Zone::Log::Step* Zone::Log::Steps<Capacity>::at_or_after(std::uint32_t time) noexcept {
+    Step* found = std::find_if(steps + begin, steps + end, [time](const Step& step) {
+        return step.count != 0 && std::int32_t(step.time() - time) >= 0;
+    });
+    return found != steps + end ? found : nullptr;
+}
+
+Zone::Log::Cell& Zone::Log::cell(Zone& zone, std::uint32_t index) noexcept {
+    return zone.at<Cell>(zone.header().pool.cells)[index - 1];
+}
+
+std::uint32_t Zone::Log::take_cell(Zone& zone) noexcept {
+    Pool& pool = zone.header().pool;
+    std::uint32_t index = pool.free;
+    if (index != 0) {
+        pool.free = cell(zone, index).next;
+    } else if (pool.fresh < pool.count) {
+        index = ++pool.fresh;
+    }
+    return index;
+}
+
+void Zone::Log::free_oldest_cell(Zone& zone) noexcept {
+    Pool& pool = zone.header().pool;
+    const std::uint32_t index = head;
+    Cell& freed = cell(zone, index);
+    head = freed.next;
+    if (head == 0) {
+        tail = 0;
+    }
+    freed.next = pool.free;
+    pool.free = index;
+}
+
+// The oldest that counts; what is before it goes. nullptr: there is none.
+Zone::Log::Step* Zone::Log::oldest_step(Zone& zone) noexcept {
+    for (; head != 0; free_oldest_cell(zone)) {
+        auto& older = cell(zone, head).older;
+        older.skip_empty();
+        if (!older.empty()) {
+            return &older.oldest();
+        }
+    }
+    newer.skip_empty();
+    return newer.empty() ? nullptr : &newer.oldest();
 }
 
 void Zone::Log::expire(Zone& zone, std::int64_t now, std::uint32_t window) noexcept {
-    while (total != 0) {
-        if (first.begin < first.end) {
-            Step& step = first.steps[first.begin];
-            if (step.count != 0 && widen(step.time(), now) + std::int64_t(window) > now) {
-                return;
-            }
-            total -= step.count;
-            ++first.begin;
+    while (total != 0 && oldest(now) + std::int64_t(window) <= now) {
+        if (Step* step = oldest_step(zone)) {
+            total -= step->count;
+            step->count = 0;
         }
-        if (first.begin == first.end && first.next != 0) {
-            // the next cell becomes the first, and its place is free again
-            const std::uint32_t index = first.next;
-            Cell* next = cell(zone, index);
-            first = *next;
-            Pool& pool = zone.header().pool;
-            next->next = pool.free;
-            pool.free = index;
-        } else if (first.begin == first.end) {
-            break;   // a process that was killed left more in the total than in the steps
+        if (const Step* step = oldest_step(zone)) {
+            oldest_at = step->time();
+        } else {
+            total = 0;
         }
     }
-    clear(zone);
+    if (total == 0) {
+        clear(zone);
+    }
 }
 
 void Zone::Log::clear(Zone& zone) noexcept {
-    Pool& pool = zone.header().pool;
-    while (first.next != 0) {
-        const std::uint32_t index = first.next;
-        Cell* next = cell(zone, index);
-        first.next = next->next;
-        next->next = pool.free;
-        pool.free = index;
+    while (head != 0) {
+        free_oldest_cell(zone);
     }
-    first.begin = first.end = 0;
+    newer.begin = newer.end = 0;
     total = 0;
 }
 
+// Makes room in the entry: the front first, then by moving all into cells.
+bool Zone::Log::spill(Zone& zone) noexcept {
+    if (newer.begin > 0) {
+        std::copy(newer.steps + newer.begin, newer.steps + newer.end, newer.steps);
+        newer.end = std::uint8_t(newer.end - newer.begin);
+        newer.begin = 0;
+        return true;
+    }
+    Cell* last = tail != 0 ? &cell(zone, tail) : nullptr;
+    const std::size_t room = last != nullptr ? last->older.capacity - last->older.end : 0;
+    const std::uint32_t added = room < newer.capacity ? take_cell(zone) : 0;
+    if (room < newer.capacity && added == 0) {
+        return false;
+    }
+    if (added != 0) {
+        cell(zone, added) = Cell{};
+    }
+    for (const Step& step : newer.steps) {
+        if (last == nullptr || last->older.end == last->older.capacity) {
+            (last != nullptr ? last->next : head) = added;
+            tail = added;
+            last = &cell(zone, added);
+        }
+        last->older.steps[last->older.end++] = step;
+    }
+    newer.end = 0;
+    return true;
+}
+
 bool Zone::Log::append(Zone& zone, std::int64_t time) noexcept {
-    Cell* end = last(zone);
-    if (end->end > end->begin) {
-        Step& step = end->steps[end->end - 1];
+    if (total != 0 && !newer.empty()) {
+        Step& step = newer.newest();
         // another worker's clock reading may be a little ahead: never go back
         if (std::int32_t(std::uint32_t(time) - step.time()) <= 0 && step.count < UINT16_MAX) {
             ++step.count;
@@ -78,118 +132,93 @@ bool Zone::Log::append(Zone& zone, std::int64_t time) noexcept {
             return true;
         }
     }
-    if (end->end == Cell::capacity) {
-        Pool& pool = zone.header().pool;
-        std::uint32_t index = pool.free;
-        Cell* fresh;
-        if (index != 0) {
-            fresh = cell(zone, index);
-            pool.free = fresh->next;
-        } else if (pool.fresh < pool.count) {
-            index = ++pool.fresh;
-            fresh = cell(zone, index);
-        } else {
-            return false;
-        }
-        fresh->next = 0;
-        fresh->begin = fresh->end = 0;
-        end->next = index;
-        end = fresh;
+    if (newer.end == newer.capacity && !spill(zone)) {
+        return false;
     }
-    end->steps[end->end].set(std::uint32_t(time), 1);
-    ++end->end;
-    ++total;
+    newer.steps[newer.end++].set(std::uint32_t(time), 1);
+    if (total++ == 0) {
+        oldest_at = std::uint32_t(time);
+    }
     return true;
 }
 
 // The step it was logged in, or the one it was merged into because that was later.
 void Zone::Log::remove(Zone& zone, std::int64_t time) noexcept {
-    for (Cell* at = &first; at != nullptr; at = at->next != 0 ? cell(zone, at->next) : nullptr) {
-        for (std::uint8_t index = at->begin; index < at->end; ++index) {
-            Step& step = at->steps[index];
-            if (step.count != 0 && std::int32_t(step.time() - std::uint32_t(time)) >= 0) {
-                --step.count;   // an empty step stays until it expires
-                --total;
-                return;
-            }
+    Step* step = nullptr;
+    for (std::uint32_t index = head; index != 0 && step == nullptr; index = cell(zone, index).next) {
+        step = cell(zone, index).older.at_or_after(std::uint32_t(time));
+    }
+    if (step == nullptr) {
+        step = newer.at_or_after(std::uint32_t(time));
+    }
+    if (step != nullptr) {
+        --step->count;
+        --total;
+        if (const Step* oldest = oldest_step(zone)) {
+            oldest_at = oldest->time();
         }
     }
 }
 
-// ---- the table: each key may lie in either of two buckets
+// ---- the table: each key lies in its first set, or, where that was full, in its second
 
-std::size_t Zone::limit_place(const LimitKey& key, int choice) const noexcept {
-    const std::uint64_t word = choice == 0 ? first_word(key.bytes.data())
-                                           : (first_word(key.bytes.data()) * 0x9e3779b97f4a7c15) ^
-                                                 second_word(key.bytes.data());
-    return (word >> 7) % header().limit_buckets;
+namespace {
+
+constexpr std::uint64_t golden = 0x9e3779b97f4a7c15;   // spreads what is multiplied by it over the high bits
+
+// Without the first half, which a row's policies tell apart: its limits lie together.
+std::uint64_t first_place(const LimitKey& key) noexcept { return second_word(key.bytes.data()) * golden; }
+std::uint64_t second_place(const LimitKey& key) noexcept {
+    return (second_word(key.bytes.data()) ^ first_word(key.bytes.data())) * golden;
+}
+std::size_t way_of(std::uint64_t place) noexcept { return (place >> 24) % ways; }
+
+}  // namespace
+
+Zone::LimitEntry* Zone::limit_set(std::uint64_t place) const noexcept {
+    return at<LimitEntry>(header().limits) + scaled(place, header().limit_sets) * ways;
 }
 
-Zone::LimitBucket& Zone::limit_bucket(const LimitKey& key, int choice) const noexcept {
-    auto& bucket = at<LimitBucket>(header().limits)[limit_place(key, choice)];
-    Marked::recover(bucket);
-    return bucket;
+void Zone::expect_limit(const LimitKey& key) const noexcept {
+    const std::uint64_t place = first_place(key);
+    prefetch(limit_set(place)[way_of(place)]);
 }
 
-void Zone::expect(const LimitKey& key) const noexcept {
-    for (int choice = 0; choice < 2; ++choice) {
-        __builtin_prefetch(at<LimitBucket>(header().limits) + limit_place(key, choice));
-    }
-}
-
-Zone::LimitEntry* Zone::find_limit(const LimitKey& key, LimitBucket** found) const noexcept {
-    const std::uint32_t tag = tag_of(second_word(key.bytes.data()));
-    for (int choice = 0; choice < 2; ++choice) {
-        LimitBucket& bucket = limit_bucket(key, choice);
-        for (std::size_t way = 0; way < LimitBucket::ways; ++way) {
-            if (bucket.tags[way] == tag && bucket.entries[way].key.bytes == key.bytes) {
-                *found = &bucket;
-                return &bucket.entries[way];
+Zone::LimitEntry* Zone::find_limit(const LimitKey& key) const noexcept {
+    for (const std::uint64_t place : {first_place(key), second_place(key)}) {
+        LimitEntry* set = limit_set(place);
+        for (std::size_t tried = 0; tried < ways; ++tried) {
+            LimitEntry& entry = set[(way_of(place) + tried) % ways];
+            if (entry.key.bytes == key.bytes && entry.mark == 0 && entry.window != 0) {
+                return &entry;
             }
         }
     }
     return nullptr;
 }
 
-Zone::LimitEntry* Zone::make_limit(const LimitKey& key, std::int64_t now, LimitBucket** found) noexcept {
-    LimitBucket* best = nullptr;
-    std::size_t best_way = 0;
-    std::size_t best_free = 0;
-    for (int choice = 0; choice < 2; ++choice) {
-        LimitBucket& bucket = limit_bucket(key, choice);
-        std::size_t free = 0;
-        std::size_t free_way = 0;
-        for (std::size_t way = 0; way < LimitBucket::ways; ++way) {
-            const LimitEntry& entry = bucket.entries[way];
-            const bool dead = entry.newest + std::int64_t(entry.window) <= now && entry.denied_until <= now &&
-                              entry.asking_until <= now;
-            if (bucket.tags[way] == 0 || dead) {
-                ++free;
-                free_way = way;
+Zone::LimitEntry* Zone::make_limit(const LimitKey& key, std::int64_t now) noexcept {
+    for (const std::uint64_t place : {first_place(key), second_place(key)}) {
+        LimitEntry* set = limit_set(place);
+        for (std::size_t tried = 0; tried < ways; ++tried) {
+            LimitEntry& entry = set[(way_of(place) + tried) % ways];
+            if (!entry.free(now)) {
+                continue;
             }
+            recover(entry);
+            Marked writing(entry);
+            entry.log.clear(*this);
+            LimitEntry fresh{};
+            fresh.mark = entry.mark;
+            fresh.key = key;
+            fresh.times.newest = now;   // alive, though nothing is logged yet
+            fresh.window = 1;
+            fresh.lease_size = 1;
+            entry = fresh;
+            return &entry;
         }
-        if (free > best_free) {
-            best_free = free;
-            best = &bucket;
-            best_way = free_way;
-        }
     }
-    if (best == nullptr) {
-        return nullptr;
-    }
-    LimitEntry& entry = best->entries[best_way];
-    Marked writing(*best);
-    if (best->tags[best_way] != 0) {
-        entry.log.clear(*this);
-    }
-    std::memset(static_cast<void*>(&entry), 0, sizeof entry);
-    entry.key = key;
-    entry.newest = now;   // alive, though nothing is logged yet
-    entry.window = 1;
-    entry.lease_size = 1;
-    best->tags[best_way] = tag_of(second_word(key.bytes.data()));
-    *found = best;
-    return &entry;
+    return nullptr;
 }
 
 // ---- admissions
@@ -198,22 +227,21 @@ Zone::Outcome Zone::admit(Admission* admissions, std::size_t count, bool with_re
                           std::size_t& deciding) noexcept {
     constexpr std::size_t most = 4;
     LimitEntry* entries[most];
-    LimitBucket* buckets[most];
     Guard guard(lock_);
     for (deciding = 0; deciding < std::min(count, most); ++deciding) {
         Admission& admission = admissions[deciding];
-        LimitEntry* entry = find_limit(admission.key, &buckets[deciding]);
+        LimitEntry* entry = find_limit(admission.key);
         if (entry == nullptr) {
-            entry = make_limit(admission.key, now, &buckets[deciding]);
+            entry = make_limit(admission.key, now);
             if (entry == nullptr) {
                 return Outcome::full;
             }
         }
         entries[deciding] = entry;
-        Marked writing(*buckets[deciding]);
+        Marked writing(*entry);
         entry->window = admission.window;
         entry->log.expire(*this, now, admission.window);
-        std::int64_t opens = entry->denied_until;
+        std::int64_t opens = entry->times.denied_until;
         if (entry->log.total >= admission.quota) {
             opens = std::max(opens, entry->log.oldest(now) + std::int64_t(admission.window));
         }
@@ -226,7 +254,7 @@ Zone::Outcome Zone::admit(Admission* admissions, std::size_t count, bool with_re
     for (std::size_t index = 0; index < count; ++index) {
         Admission& admission = admissions[index];
         LimitEntry& entry = *entries[index];
-        Marked writing(*buckets[index]);
+        Marked writing(entry);
         std::int64_t time = now;
         if (admission.quota > exact_quota) {
             const std::int64_t step = std::max<std::int64_t>(1, admission.window / 64);
@@ -234,13 +262,13 @@ Zone::Outcome Zone::admit(Admission* admissions, std::size_t count, bool with_re
         }
         if (!entry.log.append(*this, time)) {
             for (std::size_t undo = 0; undo < index; ++undo) {
-                Marked undoing(*buckets[undo]);
+                Marked undoing(*entries[undo]);
                 entries[undo]->log.remove(*this, admissions[undo].logged_at);
             }
             deciding = index;
             return Outcome::full;
         }
-        entry.newest = std::max(entry.newest, time);
+        entry.times.newest = std::max<std::int64_t>(entry.times.newest, time);
         admission.admitted_at = now;
         admission.logged_at = time;
         admission.remaining = admission.quota - std::min(admission.quota, entry.log.total);
@@ -249,29 +277,29 @@ Zone::Outcome Zone::admit(Admission* admissions, std::size_t count, bool with_re
         if (!with_redis) {
             continue;
         }
-        if (entry.lease_left > 0 && now < entry.lease_until) {
+        if (entry.lease_left > 0 && now < entry.times.lease_until) {
             --entry.lease_left;
             admission.leased = true;
-            admission.tell(entry.known_remaining + entry.lease_left, std::max<std::int64_t>(entry.reset_at - now, 1));
+            admission.tell(entry.known_remaining + entry.lease_left, std::max<std::int64_t>(entry.times.reset_at - now, 1));
             continue;
         }
         admission.ask = true;
         admission.want = 1;
         admission.give_back = entry.lease_left;
-        admission.lease_at = entry.lease_at;
-        if (admission.quota > exact_quota && entry.asking_until <= now) {
+        admission.lease_at = entry.times.lease_at;
+        if (admission.quota > exact_quota && entry.times.asking_until <= now) {
             // used up in time: twice as much; three quarters left over: half as much; a sixteenth of the room at most
-            if (entry.lease_left == 0 && now < entry.lease_until) {
-                entry.lease_size = std::uint16_t(std::min<int>(entry.lease_size * 2, largest_lease));
+            if (entry.lease_left == 0 && now < entry.times.lease_until) {
+                entry.lease_size = std::uint8_t(std::min<int>(entry.lease_size * 2, largest_lease));
             } else if (entry.lease_left * 4 >= entry.lease_size * 3) {
-                entry.lease_size = std::uint16_t(std::max(entry.lease_size / 2, 1));
-            } else if (entry.lease_until == 0) {
+                entry.lease_size = std::uint8_t(std::max(entry.lease_size / 2, 1));
+            } else if (entry.times.lease_until == 0) {
                 entry.lease_size = 2;
             }
             const std::uint32_t cap = std::max(1u, admission.remaining / 16);
             admission.want = std::uint16_t(std::min<std::uint32_t>(entry.lease_size, cap));
             if (admission.want > 1) {
-                entry.asking_until = now + ask_time;
+                entry.times.asking_until = now + ask_time;
             }
         }
         entry.lease_left = 0;
@@ -281,11 +309,10 @@ Zone::Outcome Zone::admit(Admission* admissions, std::size_t count, bool with_re
 
 void Zone::withdraw(const Admission& admission, std::int64_t now) noexcept {
     Guard guard(lock_);
-    LimitBucket* bucket = nullptr;
-    if (LimitEntry* entry = find_limit(admission.key, &bucket)) {
-        Marked writing(*bucket);
+    if (LimitEntry* entry = find_limit(admission.key)) {
+        Marked writing(*entry);
         entry->log.remove(*this, admission.logged_at);
-        if (admission.leased && now < entry->lease_until) {
+        if (admission.leased && now < entry->times.lease_until) {
             ++entry->lease_left;
         }
     }
@@ -297,43 +324,41 @@ void Zone::granted(const Admission& admission, std::uint16_t grant, std::uint32_
         return;
     }
     Guard guard(lock_);
-    LimitBucket* bucket = nullptr;
-    LimitEntry* entry = find_limit(admission.key, &bucket);
+    LimitEntry* entry = find_limit(admission.key);
     if (entry == nullptr) {
         return;
     }
-    Marked writing(*bucket);
+    Marked writing(*entry);
     entry->known_remaining = remaining;
-    entry->reset_at = now + reset_in;
+    entry->times.reset_at = now + reset_in;
     if (admission.want > 1) {
-        entry->asking_until = 0;
+        entry->times.asking_until = 0;
         entry->lease_left = std::uint16_t(grant - 1);
-        entry->lease_at = redis_at;
+        entry->times.lease_at = redis_at;
         // counted in Redis at its own time plus lease_time, which is later than this
-        entry->lease_until = admission.admitted_at + lease_time(admission.quota, admission.window);
+        entry->times.lease_until = admission.admitted_at + lease_time(admission.quota, admission.window);
     }
 }
 
 bool Zone::denied(Admission& admission, std::int64_t reset_in, std::int64_t now, bool rescue) noexcept {
     Guard guard(lock_);
-    LimitBucket* bucket = nullptr;
-    LimitEntry* entry = find_limit(admission.key, &bucket);
+    LimitEntry* entry = find_limit(admission.key);
     if (entry == nullptr) {
         return false;
     }
-    Marked writing(*bucket);
-    const bool lease = entry->lease_left > 0 && now < entry->lease_until;
+    Marked writing(*entry);
+    const bool lease = entry->lease_left > 0 && now < entry->times.lease_until;
     if (lease && rescue) {
         --entry->lease_left;
         admission.remaining = entry->known_remaining + entry->lease_left;
         return true;
     }
     if (admission.want > 1) {
-        entry->asking_until = 0;
+        entry->times.asking_until = 0;
     }
     // final, and worth remembering, only while nobody on this node may still be admitted
     if (!lease) {
-        entry->denied_until = std::max(entry->denied_until, now + reset_in);
+        entry->times.denied_until = std::max<std::int64_t>(entry->times.denied_until, now + reset_in);
     }
     entry->log.remove(*this, admission.logged_at);
     return false;
@@ -341,14 +366,13 @@ bool Zone::denied(Admission& admission, std::int64_t reset_in, std::int64_t now,
 
 bool Zone::exhausted(const LimitKey& key, std::uint32_t quota, std::uint32_t window, std::int64_t now) noexcept {
     Guard guard(lock_);
-    LimitBucket* bucket = nullptr;
-    LimitEntry* entry = find_limit(key, &bucket);
+    LimitEntry* entry = find_limit(key);
     if (entry == nullptr) {
         return false;
     }
-    Marked writing(*bucket);
+    Marked writing(*entry);
     entry->log.expire(*this, now, window);
-    return entry->denied_until > now || entry->log.total >= quota;
+    return entry->times.denied_until > now || entry->log.total >= quota;
 }
 
 }  // namespace portal

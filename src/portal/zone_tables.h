@@ -11,24 +11,27 @@
 namespace portal {
 
 inline constexpr std::uint64_t zone_magic = 0x6c61747261706e67;   // "gnportal"
-inline constexpr std::uint32_t zone_layout = 2;
+inline constexpr std::uint32_t zone_layout = 3;
 inline constexpr std::uint32_t generation_count = 1u << 14;
 inline constexpr std::uint32_t nobody_count = 1u << 12;
 
-struct Zone::PrincipalEntry {
-    Digest digest;
-    std::uint64_t generation;
-    std::int64_t read_at;
-    std::int64_t touched_at;   // when its last_used_at was last handed to a worker
-    std::int64_t used_at;      // the least recently used of a full bucket gives way
-    Principal principal;
-};
+inline constexpr std::size_t cache_line = 64;
 
-struct Zone::PrincipalBucket {
-    static constexpr std::size_t ways = 8;
-    std::uint32_t mark;
-    std::uint32_t tags[ways];   // 0: free
-    PrincipalEntry entries[ways];
+// Credentials and limits lie in sets of eight entries, each in the way of its set that its place names where that is
+// free: most are found at the first look, and can be fetched before it. Entries fill whole cache lines and carry a mark of
+// their own.
+inline constexpr std::size_t ways = 8;
+
+struct alignas(cache_line) Zone::PrincipalEntry {
+    std::array<std::uint8_t, 16> digest;   // half of it: as good as all
+    std::uint64_t generation;
+    std::int64_t read_at : 48;
+    std::uint16_t mark;
+    std::uint32_t touched_at;   // low bits of when its last_used_at was last handed to a worker
+    std::uint32_t used_at;      // likewise, to a second; the least recently used of a full set gives way
+    Principal principal;        // of no kind: free
+
+    bool free() const noexcept { return mark != 0 || principal.kind == Kind::none; }
 };
 
 struct Zone::Nobody {
@@ -63,8 +66,8 @@ struct Zone::AssertionEntry {
     char text[longest_assertion];
 };
 
-// A limit's admissions, oldest first: (time, how many) in cells of nine, the first cell inside the entry, the others
-// from a free list. Times are the low 32 bits of the clock: all are within one window of each other.
+// A limit's admissions as steps (time, how many): the newest inside the entry, older ones in a list of cells, so that an
+// admission touches no cell. Times are the low 32 bits of the clock: all are within one window of each other.
 struct Zone::Log {
     struct Step {
         std::uint16_t low, high, count;   // 6 bytes, no padding
@@ -75,11 +78,22 @@ struct Zone::Log {
             count = n;
         }
     };
-    struct Cell {
-        static constexpr std::uint8_t capacity = 9;
-        std::uint32_t next;   // index + 1 in the pool; 0: none
+    template <std::size_t Capacity>
+    struct Steps {
+        static constexpr std::size_t capacity = Capacity;
         std::uint8_t begin, end;
-        Step steps[capacity];
+        Step steps[Capacity];
+
+        bool empty() const noexcept { return begin == end; }
+        Step& oldest() noexcept { return steps[begin]; }
+        Step& newest() noexcept { return steps[end - 1]; }
+        // A step that counts nothing any more stays until it is the oldest.
+        void skip_empty() noexcept;
+        Step* at_or_after(std::uint32_t time) noexcept;   // the first such that counts; nullptr: none
+    };
+    struct alignas(cache_line) Cell {
+        std::uint32_t next;   // newer; index + 1 in the pool; 0: none
+        Steps<9> older;
     };
     struct Pool {
         std::uint64_t cells;   // offset
@@ -88,42 +102,52 @@ struct Zone::Log {
         std::uint32_t fresh;   // cells never used yet start here
     };
 
-    std::uint32_t total;   // sum of the counts
-    Cell first;
+    std::uint32_t total;       // sum of the counts
+    std::uint32_t oldest_at;   // the oldest step's time
+    std::uint32_t head, tail;  // the oldest and the newest cell, index + 1; 0: none
+    Steps<7> newer;
 
-    Cell* last(Zone& zone) noexcept;
     void expire(Zone& zone, std::int64_t now, std::uint32_t window) noexcept;
     void clear(Zone& zone) noexcept;
     // false: the pool is empty.
     bool append(Zone& zone, std::int64_t time) noexcept;
     void remove(Zone& zone, std::int64_t time) noexcept;
-    std::int64_t oldest(std::int64_t now) const noexcept;   // of a log that is not empty
-    static Cell* cell(Zone& zone, std::uint32_t index) noexcept;
+    std::int64_t oldest(std::int64_t now) const noexcept { return widen(oldest_at, now); }   // of one not empty
+
+  private:
+    static Cell& cell(Zone& zone, std::uint32_t index) noexcept;
+    static std::uint32_t take_cell(Zone& zone) noexcept;   // 0: none is left
+    void free_oldest_cell(Zone& zone) noexcept;
+    Step* oldest_step(Zone& zone) noexcept;
+    bool spill(Zone& zone) noexcept;
     static std::int64_t widen(std::uint32_t time, std::int64_t now) noexcept {
         return now + std::int32_t(time - std::uint32_t(now));
     }
 };
 
-struct Zone::LimitEntry {
+// Two cache lines: what is known of it, and the log.
+struct alignas(cache_line) Zone::LimitEntry {
     LimitKey key;
-    std::int64_t newest;         // time of the last admission
-    std::int64_t denied_until;   // Redis said no until then
-    std::int64_t lease_until;    // what is left of the lease may be used until then
-    std::int64_t lease_at;       // where Redis logged it
-    std::int64_t asking_until;   // a lease is being asked for: others ask for one
-    std::int64_t reset_at;       // as Redis last told
+    struct [[gnu::packed]] Times {
+        std::int64_t newest : 48;         // time of the last admission
+        std::int64_t denied_until : 48;   // Redis said no until then
+        std::int64_t lease_until : 48;    // what is left of the lease may be used until then
+        std::int64_t lease_at : 48;       // where Redis logged it
+        std::int64_t asking_until : 48;   // a lease is being asked for: others ask for one
+        std::int64_t reset_at : 48;       // as Redis last told
+    } times;
     std::uint32_t known_remaining;
-    std::uint32_t window;
+    std::uint32_t window;        // 0: free
     std::uint16_t lease_left;
-    std::uint16_t lease_size;    // how much the next ask wants
+    std::uint8_t lease_size;     // how much the next ask wants
+    std::uint8_t mark;
     Log log;
-};
 
-struct Zone::LimitBucket {
-    static constexpr std::size_t ways = 8;
-    std::uint32_t mark;
-    std::uint32_t tags[ways];   // 0: free
-    LimitEntry entries[ways];
+    // So may be one whose time is over.
+    bool free(std::int64_t now) const noexcept {
+        return mark != 0 || window == 0 ||
+               (times.newest + std::int64_t(window) <= now && times.denied_until <= now && times.asking_until <= now);
+    }
 };
 
 struct Zone::Header {
@@ -135,7 +159,7 @@ struct Zone::Header {
     std::uint64_t floor;      // what was read before this is to be read again
     std::int64_t beat_at;
     std::uint64_t metrics, generations, principals, nobodies, configs, assertions, limits;   // offsets
-    std::uint32_t principal_buckets, config_buckets, assertion_count, limit_buckets;
+    std::uint32_t principal_sets, config_buckets, assertion_count, limit_sets;
     Log::Pool pool;
 };
 
@@ -149,17 +173,11 @@ class Zone::Guard {
     ZoneLock& lock_;
 };
 
-// Marks a bucket while it is being written, and clears what a killed writer left.
+// Marks what is being written: found marked, it is what a killed writer left.
+template <class Written>
 class Zone::Marked {
   public:
-    template <class Bucket>
-    static void recover(Bucket& bucket) noexcept {
-        if (bucket.mark != 0) {
-            std::memset(static_cast<void*>(&bucket), 0, sizeof bucket);
-        }
-    }
-    template <class Bucket>
-    explicit Marked(Bucket& bucket) noexcept : mark_(bucket.mark) {
+    explicit Marked(Written& written) noexcept : mark_(written.mark) {
         mark_ = 1;
         std::atomic_signal_fence(std::memory_order_seq_cst);
     }
@@ -170,8 +188,15 @@ class Zone::Marked {
     Marked(const Marked&) = delete;
 
   private:
-    std::uint32_t& mark_;
+    decltype(Written::mark)& mark_;
 };
+
+template <class Written>
+void recover(Written& written) noexcept {
+    if (written.mark != 0) {
+        std::memset(static_cast<void*>(&written), 0, sizeof written);
+    }
+}
 
 inline std::uint64_t first_word(const void* bytes) noexcept {
     std::uint64_t word;
@@ -181,6 +206,16 @@ inline std::uint64_t first_word(const void* bytes) noexcept {
 inline std::uint64_t second_word(const void* bytes) noexcept {
     return first_word(static_cast<const char*>(bytes) + 8);
 }
-inline std::uint32_t tag_of(std::uint64_t word) noexcept { return std::uint32_t(word >> 32) | 1; }
+// An evenly spread number, to one below `count`.
+inline std::size_t scaled(std::uint64_t number, std::uint32_t count) noexcept {
+    return std::size_t(std::uint64_t(std::uint32_t(number >> 32)) * count >> 32);
+}
+
+template <class Entry>
+void prefetch(const Entry& entry) noexcept {
+    for (std::size_t at = 0; at < sizeof entry; at += cache_line) {
+        __builtin_prefetch(reinterpret_cast<const char*>(&entry) + at);
+    }
+}
 
 }  // namespace portal

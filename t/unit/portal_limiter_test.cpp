@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,6 +14,7 @@
 #include "io_tasks.h"
 #include "portal/node_limiter.h"
 #include "servers.h"
+#include "zone_memory.h"
 
 namespace portal {
 namespace {
@@ -31,12 +31,12 @@ struct NoLock final : ZoneLock {
 struct Node {
     Node(io::Loop& loop, const io::RedisOptions* options, const Secrets& secrets,
          const std::vector<Policy>& overrides)
-        : memory(std::calloc(Zone::minimum, 1), &std::free),
-          zone((Zone::format(memory.get(), Zone::minimum), memory.get()), lock, Freshness{}),
+        : memory(test::zone_memory()),
+          zone(memory.get(), lock, Freshness{}),
           redis(options != nullptr ? std::make_unique<io::Redis>(loop, *options) : nullptr),
           limiter(loop, zone, redis.get(), secrets, overrides) {}
 
-    std::unique_ptr<void, void (*)(void*)> memory;
+    test::ZoneMemory memory;
     NoLock lock;
     Zone zone;
     std::unique_ptr<io::Redis> redis;

@@ -4,12 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <memory>
 #include <random>
 #include <vector>
+
+#include "zone_memory.h"
 
 namespace portal {
 namespace {
@@ -23,8 +24,7 @@ struct NoLock final : ZoneLock {
 class ZoneTest : public testing::Test {
   protected:
     explicit ZoneTest(std::size_t size = Zone::minimum)
-        : memory(static_cast<char*>(std::calloc(size, 1))), size_(size) {
-        Zone::format(memory.get(), size);
+        : memory(test::zone_memory(size)), size_(size) {
         zone = std::make_unique<Zone>(memory.get(), lock, freshness());
     }
 
@@ -41,6 +41,9 @@ class ZoneTest : public testing::Test {
         }
         return digest;
     }
+    static Zone::CredentialKey credential(int number) {
+        return {Zone::place_of(std::to_string(number)), digest(number)};
+    }
     static LimitKey key(int number) {
         LimitKey key;
         const Digest bytes = digest(number);
@@ -56,7 +59,7 @@ class ZoneTest : public testing::Test {
         return principal;
     }
     Zone::Found find(int number, std::int64_t now, std::int64_t unix_now = 1000) {
-        zone->find(digest(number), now, unix_now, lookup);
+        zone->find(credential(number), now, unix_now, lookup);
         EXPECT_EQ(lock.depth, 0);
         return lookup.found;
     }
@@ -70,10 +73,7 @@ class ZoneTest : public testing::Test {
         return zone->admit(&admission, 1, with_redis, now, deciding);
     }
 
-    struct Free {
-        void operator()(char* memory) const { std::free(memory); }
-    };
-    std::unique_ptr<char, Free> memory;
+    test::ZoneMemory memory;
     std::size_t size_;
     NoLock lock;
     std::unique_ptr<Zone> zone;
@@ -90,7 +90,7 @@ TEST_F(ZoneTest, RecognisesItsOwnMemoryOnly) {
 }
 
 TEST_F(ZoneTest, TrustsAnEntryForASecondWithoutAHeartbeat) {
-    zone->store(digest(1), somebody(), zone->generation(), start);
+    zone->store(credential(1), somebody(), zone->generation(), start);
     EXPECT_EQ(find(1, start + 999), Zone::Found::fresh);
     EXPECT_EQ(find(1, start + 1000), Zone::Found::stale);
     EXPECT_EQ(find(1, start + 29999), Zone::Found::stale);
@@ -99,7 +99,7 @@ TEST_F(ZoneTest, TrustsAnEntryForASecondWithoutAHeartbeat) {
 }
 
 TEST_F(ZoneTest, TrustsItLongerOnlyUnderAFreshHeartbeat) {
-    zone->store(digest(1), somebody(), zone->generation(), start);
+    zone->store(credential(1), somebody(), zone->generation(), start);
     zone->beat(start + 20000);
     EXPECT_EQ(find(1, start + 20700), Zone::Found::fresh);
     EXPECT_EQ(find(1, start + 20800), Zone::Found::stale);
@@ -113,7 +113,7 @@ TEST_F(ZoneTest, TrustsItLongerOnlyUnderAFreshHeartbeat) {
 TEST_F(ZoneTest, ABumpOfAnyOfItsRowsEndsAnEntryAtOnce) {
     const Principal principal = somebody();
     for (const Uuid& id : {principal.token_id, principal.workspace_id, principal.customer_id}) {
-        zone->store(digest(1), principal, zone->generation(), start);
+        zone->store(credential(1), principal, zone->generation(), start);
         ASSERT_EQ(find(1, start), Zone::Found::fresh);
         zone->bump(id);
         EXPECT_EQ(find(1, start), Zone::Found::nothing) << "nor is it served stale";
@@ -124,34 +124,34 @@ TEST_F(ZoneTest, AChangeWhileItWasBeingReadMakesAnEntryOld) {
     const Principal principal = somebody();
     const std::uint64_t before = zone->generation();
     zone->bump(principal.token_id);
-    zone->store(digest(1), principal, before, start);
+    zone->store(credential(1), principal, before, start);
     EXPECT_EQ(find(1, start), Zone::Found::nothing);
 }
 
 TEST_F(ZoneTest, BumpAllMakesEverythingReadAgainButKeepsItForWhenThatFails) {
-    zone->store(digest(1), somebody(), zone->generation(), start);
+    zone->store(credential(1), somebody(), zone->generation(), start);
     zone->bump_all();
     EXPECT_EQ(find(1, start + 10), Zone::Found::stale);
-    zone->store(digest(1), somebody(), zone->generation(), start + 20);
+    zone->store(credential(1), somebody(), zone->generation(), start + 20);
     EXPECT_EQ(find(1, start + 30), Zone::Found::fresh);
 }
 
 TEST_F(ZoneTest, NeverReturnsAnExpiredCredential) {
     Principal principal = somebody();
     principal.expires_at = 2000;
-    zone->store(digest(1), principal, zone->generation(), start);
+    zone->store(credential(1), principal, zone->generation(), start);
     EXPECT_EQ(find(1, start, 1999), Zone::Found::fresh);
     EXPECT_EQ(find(1, start, 2000), Zone::Found::nothing);
 }
 
 TEST_F(ZoneTest, RemembersNobodiesForASecond) {
-    zone->store_nobody(digest(7), zone->generation(), start);
+    zone->store_nobody(credential(7), zone->generation(), start);
     EXPECT_EQ(find(7, start + 999), Zone::Found::nobody);
     EXPECT_EQ(find(7, start + 1000), Zone::Found::nothing);
 }
 
 TEST_F(ZoneTest, AsksForLastUsedEveryFifteenSeconds) {
-    zone->store(digest(1), somebody(), zone->generation(), start);
+    zone->store(credential(1), somebody(), zone->generation(), start);
     find(1, start);
     EXPECT_TRUE(lookup.touch);
     find(1, start + 500);
@@ -163,7 +163,7 @@ TEST_F(ZoneTest, AsksForLastUsedEveryFifteenSeconds) {
 
 TEST_F(ZoneTest, KeepsTheRecentlyUsedWhenItIsFull) {
     for (int number = 0; number < 100000; ++number) {
-        zone->store(digest(number), somebody(), zone->generation(), start + number / 1000);
+        zone->store(credential(number), somebody(), zone->generation(), start + number / 1000);
     }
     EXPECT_EQ(find(99999, start + 100), Zone::Found::fresh);
     EXPECT_EQ(find(0, start + 100), Zone::Found::nothing);
@@ -190,21 +190,19 @@ TEST_F(ZoneTest, AConfigTooLongIsNotKept) {
     EXPECT_FALSE(zone->find_config(workspace, start, false, config));
 }
 
-TEST_F(ZoneTest, ClearsABucketAKilledWriterLeft) {
-    zone->store(digest(1), somebody(), zone->generation(), start);
-    // every bucket's mark is its first word: find the one that holds the entry by marking what find() reads
-    for (std::size_t at = 0; at + 4 <= size_; at += 4) {
-        const Digest wanted = digest(1);
-        if (std::memcmp(memory.get() + at, wanted.data(), wanted.size()) == 0) {
-            // the bucket begins before its first entry: mark (4) and tags (8 * 4), aligned to 8
-            auto* mark = reinterpret_cast<std::uint32_t*>(memory.get() + at - 40);
-            ASSERT_EQ(*mark, 0u);
-            *mark = 1;
-            break;
-        }
-    }
+TEST_F(ZoneTest, ForgetsWhatAKilledWriterLeft) {
+    zone->store(credential(1), somebody(), zone->generation(), start);
+    // an entry begins with its digest; its mark comes after two numbers, the second of 48 bits
+    const Digest wanted = digest(1);
+    auto* const end = memory.get() + size_;
+    auto* const entry = std::search(memory.get(), end, wanted.begin(), wanted.begin() + 16,
+                                    [](char one, std::uint8_t other) { return std::uint8_t(one) == other; });
+    ASSERT_NE(entry, end);
+    auto* mark = reinterpret_cast<std::uint16_t*>(entry + 16 + 8 + 6);
+    ASSERT_EQ(*mark, 0u);
+    *mark = 1;
     EXPECT_EQ(find(1, start), Zone::Found::nothing);
-    zone->store(digest(1), somebody(), zone->generation(), start);
+    zone->store(credential(1), somebody(), zone->generation(), start);
     EXPECT_EQ(find(1, start), Zone::Found::fresh);
 }
 
@@ -245,6 +243,32 @@ TEST_P(LiteralWindow, NoWindowEverHoldsMoreThanTheQuota) {
         ASSERT_LE(admitted.size(), quota);
     }
     EXPECT_EQ(most, quota) << "and the quota is reached";
+}
+
+// Beside a plain list of times, with some taken out again.
+TEST_P(LiteralWindow, CountsWhatIsLeftOfIt) {
+    const auto [quota, window] = GetParam();
+    std::mt19937 random(quota + 1);
+    std::deque<Zone::Admission> admitted;
+    std::int64_t now = start;
+    for (int call = 0; call < 50000; ++call) {
+        now += std::int64_t(random() % (window / quota * 2 / 3 + 1));
+        while (!admitted.empty() && admitted.front().logged_at + window <= now) {
+            admitted.pop_front();
+        }
+        const auto outcome = admit(key(1), quota, window, now);
+        ASSERT_EQ(outcome, admitted.size() < quota ? Zone::Outcome::admitted : Zone::Outcome::denied);
+        if (outcome == Zone::Outcome::admitted) {
+            admitted.push_back(admission);
+            ASSERT_EQ(admission.remaining, quota - admitted.size());
+        }
+        ASSERT_EQ(admission.reset_in, admitted.front().logged_at + window - now);
+        if (!admitted.empty() && random() % 3 == 0) {
+            const auto taken = admitted.begin() + std::ptrdiff_t(random() % admitted.size());
+            zone->withdraw(*taken, now);
+            admitted.erase(taken);
+        }
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Quotas, LiteralWindow,
