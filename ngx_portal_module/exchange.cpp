@@ -135,7 +135,7 @@ status_line_of(int status) noexcept
 std::string_view
 text_of(const portal::http::Response &response) noexcept
 {
-    return response.body.empty() ? response.constant
+    return response.body.empty() ? response.text
                                  : std::string_view(response.body);
 }
 

@@ -65,11 +65,23 @@ ngx_int_t
 ngx_portal_add_limit(ngx_http_request_t *r,
     const portal::http::RateLimit &limit) noexcept
 {
-    ngx_int_t  rc = NGX_OK;
+    char       *space;
+    size_t      room = limit.room();
+    ngx_int_t   rc = NGX_OK;
 
-    limit.each([&](std::string_view name, std::string_view value) {
+    if (room == 0) {
+        return NGX_OK;
+    }
+
+    space = static_cast<char *>(ngx_pnalloc(r->pool, room));
+    if (space == nullptr) {
+        return NGX_ERROR;
+    }
+
+    limit.each(space, [&](std::string_view name, std::string_view value) {
         if (rc == NGX_OK) {
-            rc = ngx_portal_copy_header(r, name, value);
+            rc = ngx_portal_add_header(r, ngx_portal_str(name),
+                                       ngx_portal_str(value));
         }
     });
 

@@ -4,16 +4,26 @@
 ngx_portal_worker  *ngx_portal_this_worker;
 
 
-std::optional<portal::CachedConfig>
+portal::CachedConfig
 ngx_portal_config_cache::find(const portal::Uuid &workspace, bool stale)
 {
-    portal::CachedConfig  config;
+    kept_t                &ours = kept(workspace);
+    portal::CachedConfig   config;
 
-    if (!zone_.find_config(workspace, (std::int64_t) ngx_current_msec, stale,
-                           config))
-    {
+    if (ours.workspace == workspace) {
+        config = ours.config;
+    }
+
+    config = zone_.find_config(workspace, (std::int64_t) ngx_current_msec,
+                               stale, std::move(config));
+
+    if (config == nullptr) {
         zone_.count(portal::Counter::config_misses);
-        return std::nullopt;
+        return nullptr;
+    }
+
+    if (config != ours.config) {
+        ours = { workspace, config };
     }
 
     zone_.count(portal::Counter::config_hits);
@@ -31,9 +41,10 @@ ngx_portal_config_cache::generation()
 
 void
 ngx_portal_config_cache::store(const portal::Uuid &workspace,
-    const portal::CachedConfig &config, std::uint64_t generation)
+    portal::CachedConfig config, std::uint64_t generation)
 {
-    zone_.store_config(workspace, config, generation, portal::monotonic_ms());
+    zone_.store_config(workspace, *config, generation, portal::monotonic_ms());
+    kept(workspace) = { workspace, std::move(config) };
 }
 
 

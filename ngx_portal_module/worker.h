@@ -7,6 +7,7 @@
 
 #include "settings.h"
 
+#include <array>
 #include <optional>
 
 #include "api/route_metrics.h"
@@ -24,7 +25,7 @@
 #include "zone.h"
 
 
-/* rendered configurations live in the zone */
+/* rendered configurations live in the zone; answers share a copy of ours */
 
 class ngx_portal_config_cache : public portal::ConfigCache {
 
@@ -34,15 +35,26 @@ public:
     {
     }
 
-    std::optional<portal::CachedConfig> find(const portal::Uuid &workspace,
-        bool stale) override;
+    portal::CachedConfig find(const portal::Uuid &workspace, bool stale)
+        override;
     std::uint64_t generation() override;
-    void store(const portal::Uuid &workspace,
-        const portal::CachedConfig &config, std::uint64_t generation) override;
+    void store(const portal::Uuid &workspace, portal::CachedConfig config,
+        std::uint64_t generation) override;
     void bump(const portal::Uuid &id) override;
 
 private:
-    portal::Zone  &zone_;
+    struct kept_t {
+        portal::Uuid          workspace;
+        portal::CachedConfig  config;
+    };
+
+    kept_t &kept(const portal::Uuid &workspace) noexcept
+    {
+        return kept_[workspace.bytes.back()];
+    }
+
+    portal::Zone             &zone_;
+    std::array<kept_t, 256>   kept_;   /* spares copies: the zone decides */
 };
 
 

@@ -21,12 +21,13 @@ using http::Response;
 
 Response config_response(const Call& call, CachedConfig config) {
     Response response;
-    if (http::etag_matches(call.request.header("if-none-match"), config.etag)) {
+    response.with("ETag", config->etag);
+    if (http::etag_matches(call.request.header("if-none-match"), config->etag)) {
         response.status = 304;
     } else {
-        response.body = std::move(config.body);
+        response.text = config->body;
+        response.owner = std::move(config);
     }
-    response.with("ETag", std::move(config.etag));
     return response;
 }
 
@@ -36,11 +37,11 @@ io::Task<Response> read_config(Call& call) {
 }
 
 io::Task<Response> get_config(Call& call) {
-    std::optional<CachedConfig> config = call.portal.configs.find(call.caller.workspace_id, false);
-    if (!config) {
+    CachedConfig config = call.portal.configs.find(call.caller.workspace_id, false);
+    if (config == nullptr) {
         return read_config(call);
     }
-    return io::Task<Response>::ready(config_response(call, std::move(*config)));
+    return io::Task<Response>::ready(config_response(call, std::move(config)));
 }
 
 io::Task<Response> change_config(Call& call) {

@@ -18,9 +18,9 @@ class NoLimiter final : public Limiter {
 
 class NoCache final : public ConfigCache {
   public:
-    std::optional<CachedConfig> find(const Uuid&, bool) override { return std::nullopt; }
+    CachedConfig find(const Uuid&, bool) override { return nullptr; }
     std::uint64_t generation() override { return 0; }
-    void store(const Uuid&, const CachedConfig&, std::uint64_t) override {}
+    void store(const Uuid&, CachedConfig, std::uint64_t) override {}
     void bump(const Uuid&) override {}  // the database tells every node
 };
 

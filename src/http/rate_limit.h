@@ -17,41 +17,45 @@ struct RateLimit {
     std::int64_t reset_in = 0;      // seconds, rounded up
     std::int64_t retry_after = 0;   // seconds; 0: not refused
 
-    // Calls put(name, value) for each header; a value lasts as long as the call.
+    // Bytes that each() writes at most; 0: it calls nothing.
+    std::size_t room() const noexcept { return policy.empty() && retry_after == 0 ? 0 : 2 * policy.size() + 160; }
+    // Calls put(name, value) for each header; the values lie in `space`.
     template <class Put>
-    void each(Put put) const;
+    void each(char* space, Put put) const;
 };
 
 // A header's value as it grows.
 class RateLimitValue {
   public:
-    RateLimitValue& operator<<(std::string_view text) {
-        end_ += text.substr(0, 64).copy(end_, 64);
+    explicit RateLimitValue(char*& space) noexcept : end_(space), text_(space) {}
+    RateLimitValue& operator<<(std::string_view text) noexcept {
+        end_ += text.copy(end_, text.size());
         return *this;
     }
-    RateLimitValue& operator<<(std::int64_t number) {
-        end_ = std::to_chars(end_, text_ + sizeof text_, number).ptr;
+    RateLimitValue& operator<<(std::int64_t number) noexcept {
+        constexpr std::size_t longest = 20;
+        end_ = std::to_chars(end_, end_ + longest, number).ptr;
         return *this;
     }
-    operator std::string_view() const { return {text_, std::size_t(end_ - text_)}; }
+    operator std::string_view() const noexcept { return {text_, std::size_t(end_ - text_)}; }
 
   private:
-    char text_[128];
-    char* end_ = text_;
+    char*& end_;
+    const char* text_;
 };
 
 template <class Put>
-void RateLimit::each(Put put) const {
+void RateLimit::each(char* space, Put put) const {
     using Value = RateLimitValue;
     if (!policy.empty()) {
-        put("X-RateLimit-Limit", Value() << quota);
-        put("X-RateLimit-Remaining", Value() << remaining);
-        put("X-RateLimit-Reset", Value() << reset_at);
-        put("RateLimit-Policy", Value() << "\"" << policy << "\";q=" << quota << ";w=" << window);
-        put("RateLimit", Value() << "\"" << policy << "\";r=" << remaining << ";t=" << reset_in);
+        put("X-RateLimit-Limit", Value(space) << quota);
+        put("X-RateLimit-Remaining", Value(space) << remaining);
+        put("X-RateLimit-Reset", Value(space) << reset_at);
+        put("RateLimit-Policy", Value(space) << "\"" << policy << "\";q=" << quota << ";w=" << window);
+        put("RateLimit", Value(space) << "\"" << policy << "\";r=" << remaining << ";t=" << reset_in);
     }
     if (retry_after != 0) {
-        put("Retry-After", Value() << retry_after);
+        put("Retry-After", Value(space) << retry_after);
     }
 }
 

@@ -22,7 +22,8 @@ using Headers = std::vector<Header, io::FrameAllocator<Header>>;
 struct Response {
     int status = 200;
     std::string body;                                   // empty: no Content-Type is sent
-    std::string_view constant;                          // sent where body is empty: a text that outlives all answers
+    std::string_view text;                              // sent where body is empty: it outlives all answers, or
+    std::shared_ptr<const void> owner;                  // ... lies in this
     std::string_view content_type = "application/json";
     Headers headers;
     RateLimit limit;                                    // told in headers of its own

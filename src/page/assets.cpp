@@ -104,16 +104,16 @@ http::Response Assets::answer(const http::Request& request, std::string_view nam
     const std::string_view codings = request.header("accept-encoding").value_or("");
     http::Response response;
     response.content_type = asset.type;
-    response.constant = asset.plain;
+    response.text = asset.plain;
     response.with("Cache-Control", asset.immutable ? "public, max-age=31536000, immutable" : "public, max-age=3600");
     if (!asset.brotli.empty() || !asset.gzip.empty()) {
         response.with("Vary", "Accept-Encoding");
     }
     if (!asset.brotli.empty() && accepts(codings, "br")) {
-        response.constant = asset.brotli;
+        response.text = asset.brotli;
         response.with("Content-Encoding", "br");
     } else if (!asset.gzip.empty() && accepts(codings, "gzip")) {
-        response.constant = asset.gzip;
+        response.text = asset.gzip;
         response.with("Content-Encoding", "gzip");
     }
     return response;

@@ -191,30 +191,30 @@ std::vector<std::string> ClientPortalConfigInput::warnings() const {
 }
 
 io::Task<CachedConfig> find_client_portal_config(Services& portal, Uuid workspace) {
-    if (std::optional<CachedConfig> fresh = portal.configs.find(workspace, false)) {
-        co_return std::move(*fresh);
+    CachedConfig config = portal.configs.find(workspace, false);
+    if (config != nullptr) {
+        co_return config;
     }
     const std::uint64_t generation = portal.configs.generation();
     Parameters parameters(workspace.text());
     io::Rows rows;
-    std::optional<CachedConfig> stale;
     try {
         rows = co_await portal.db.query(find_statement, std::move(parameters));
     } catch (const io::PostgresUnavailable&) {
-        stale = portal.configs.find(workspace, true);
-        if (!stale) {
+        config = portal.configs.find(workspace, true);
+        if (config == nullptr) {
             throw;
         }
     }
-    if (stale) {
-        co_return std::move(*stale);
+    if (config != nullptr) {
+        co_return config;
     }
     if (rows.empty()) {
         throw http::invalid_token();   // the workspace went while its token was being looked at
     }
-    CachedConfig config;
-    config.body = Json::object({{"data", client_portal_config_json(rows.front())}}).dump();
-    config.etag = etag_of(config.body);
+    std::string body = Json::object({{"data", client_portal_config_json(rows.front())}}).dump();
+    std::string etag = etag_of(body);
+    config = std::make_shared<RenderedConfig>(RenderedConfig{std::move(body), std::move(etag)});
     portal.configs.store(workspace, config, generation);
     co_return config;
 }

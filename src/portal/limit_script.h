@@ -3,7 +3,7 @@
 // A log holds the admissions of one limit's key, oldest first, little-endian, times in ms of Redis's own clock. Quotas
 // up to 100 are exact: one time (6 bytes) an admission. Larger ones are logged in steps of window / 64, rounded up: the
 // total (4), then (time, 6; admissions, 2). So both are literal: no window ever holds more than the quota. A lease
-// (want > 1, larger quotas only) is logged where it may last be used, one second from now, or four (Zone::lease_time).
+// (want > 1, larger quotas only) is logged where it may last be used (Zone::lease_time).
 // A logged time further ahead than a lease (a clock set back) is read as now. What is refused logs nothing.
 //
 // Logs of the same form and window are fields of one hash, so that a batch is read and written by one command each.
@@ -13,8 +13,8 @@
 // KEYS are pairs, the young and the old hash of each group of logs. ARGV[2] and on are fields, 16 bytes each.
 // ARGV[1] is a row of requests, in the order of the fields:
 //   0, group (1), count (1), quota (4), window ms (4): that many requests of one exact limit each, the common case;
-//   count (1), and for each of a request's limits group (1), quota (4), window ms (4), want (2), give back (2) logged
-//   at (6); want 0 only gives back. A group is counted from 0.
+//   count (1), and for each of a request's limits group (1), quota (4), window ms (4), want (2), for how long in ms (2),
+//   give back (2) logged at (6); want 0 only gives back. A group is counted from 0.
 // Answer, for each limit: state (1: 0 refused, 1 admitted, 2 room, but another limit of the request refused),
 //   granted (2), remaining (4), ms until the oldest leaves (4), logged at (6).
 #pragma once
@@ -40,7 +40,7 @@ local function open(group, window)
     if opened[group] then return young, old end
     opened[group] = true
     -- a window, and what may be logged ahead: a step, a lease, a clock set back a little
-    local life = window + floor(window / 64) + 5001
+    local life = window + floor(window / 64) + 11001
     local began = tonumber(call('HGET', young, 'began') or nil)
     if began and now >= began + life then
         call('UNLINK', old)
@@ -136,12 +136,12 @@ local hashes, quotas, windows, wants, steps, leases, totals, logs, changes = {},
 local function several(count)
     local refused = false
     for i = 1, count do
-        local group, quota, window, want, back, back_at
-        group, quota, window, want, back, back_at, at = unpack('<BI4I4I2I2I6', args, at)
+        local group, quota, window, want, lease, back, back_at
+        group, quota, window, want, lease, back, back_at, at = unpack('<BI4I4I2I2I2I6', args, at)
         local exact = quota <= 100
         local step = exact and 1 or floor(window / 64)
         if step < 1 then step = 1 end
-        local lease = quota >= 10000 and window >= 60000 and 4000 or 1000
+        local longest = quota >= 10000 and window >= 60000 and 10000 or 1000
         local total, changed = 0, back > 0
         local young, old = open(group, window)
         local log = call('HGET', young, ARGV[field + i]) or call('HGET', old, ARGV[field + i]) or ''
@@ -160,7 +160,7 @@ local function several(count)
         elseif #log > 0 then
             local length = #log
             total = unpack('<I4', log)
-            if unpack('<I6', log, length - 7) > now + lease + step then log, changed = repaired(log, 5, 8), true end
+            if unpack('<I6', log, length - 7) > now + longest + step then log, changed = repaired(log, 5, 8), true end
             local from = 5
             while from < length do
                 local time, n = unpack('<I6I2', log, from)

@@ -124,7 +124,7 @@ io::Task<void> end_portal_visit(Services& portal, Principal caller) {
 io::Task<PortalOffer> find_portal_offer(Services& portal, Principal caller) {
     CachedConfig cached = co_await find_client_portal_config(portal, caller.workspace_id);
     PortalOffer offer;
-    offer.config = Json::parse(cached.body)["data"];
+    offer.config = Json::parse(cached->body)["data"];
     const Json modules = offer.config["enabled_modules"];
     for (std::size_t index = 0; index < modules.size(); ++index) {
         offer.modules.emplace_back(modules[index].text());

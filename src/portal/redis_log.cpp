@@ -135,8 +135,8 @@ void RedisLog::Ask::await_suspend(std::coroutine_handle<> waiting) {
     batch.row += char(count_);
     for (std::size_t index = 0; index < count_; ++index) {
         const Zone::Admission& admission = *admissions_[index];
-        log_.put(batch, admission.key, admission.quota, admission.window, admission.want, admission.give_back,
-                 admission.lease_at);
+        log_.put(batch, admission.key, admission.quota, admission.window, admission.want, admission.lease,
+                 admission.give_back, admission.lease_at);
     }
 }
 
@@ -147,7 +147,7 @@ void RedisLog::give_back(const LimitKey& key, std::uint32_t quota, std::uint32_t
     batch.counts.push_back(1);
     batch.run = std::string::npos;
     batch.row += char(1);
-    put(batch, key, quota, window, 0, count, logged_at);
+    put(batch, key, quota, window, 0, 0, count, logged_at);
 }
 
 RedisLog::Batch& RedisLog::open_batch(std::size_t limits) {
@@ -204,12 +204,13 @@ void RedisLog::put_exact(Batch& batch, const Zone::Admission& admission) {
 }
 
 void RedisLog::put(Batch& batch, const LimitKey& key, std::uint32_t quota, std::uint32_t window,
-                   std::uint16_t want, std::uint16_t back, std::int64_t back_at) {
+                   std::uint16_t want, std::uint16_t lease, std::uint16_t back, std::int64_t back_at) {
     put_field(batch, key);
     batch.row += group_of(batch, quota, window);
     append_number(batch.row, quota, 4);
     append_number(batch.row, window, 4);
     append_number(batch.row, want, 2);
+    append_number(batch.row, lease, 2);
     append_number(batch.row, back, 2);
     append_number(batch.row, std::uint64_t(back_at), 6);
 }

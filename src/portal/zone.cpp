@@ -27,7 +27,7 @@ std::int32_t passed(std::uint32_t since, std::uint32_t until) noexcept { return 
 void Zone::format(void* memory, std::size_t size) noexcept {
     auto* header = new (memory) Header{};
     header->size = size;
-    const auto whole_lines = [](std::uint64_t bytes) { return (bytes + cache_line - 1) & ~std::uint64_t(cache_line - 1); };
+    const auto whole_lines = [](std::uint64_t bytes) { return (bytes + cache_line - 1) / cache_line * cache_line; };
     std::uint64_t offset = whole_lines(sizeof(Header));
     auto take = [&](std::uint64_t bytes) {
         std::uint64_t here = offset;
@@ -219,7 +219,7 @@ Zone::ConfigBucket& Zone::config_bucket(const Uuid& workspace) const noexcept {
     return bucket;
 }
 
-bool Zone::find_config(const Uuid& workspace, std::int64_t now, bool stale, CachedConfig& out) noexcept {
+CachedConfig Zone::find_config(const Uuid& workspace, std::int64_t now, bool stale, CachedConfig kept) {
     // room first: nothing is allocated while the lock is held
     char body[longest_config];
     char etag[sizeof ConfigEntry::etag];
@@ -233,25 +233,26 @@ bool Zone::find_config(const Uuid& workspace, std::int64_t now, bool stale, Cach
             }
             Found found = judge(entry.generation, entry.read_at, now);
             if (found != Found::fresh && !(stale && found == Found::stale)) {
-                return false;
+                return nullptr;
+            }
+            entry.used_at = now;
+            if (kept != nullptr && kept->etag == std::string_view(entry.etag, entry.etag_size)) {
+                return kept;
             }
             body_size = entry.body_size;
             etag_size = entry.etag_size;
             std::memcpy(body, entry.body, body_size);
             std::memcpy(etag, entry.etag, etag_size);
-            entry.used_at = now;
             break;
         }
     }
     if (body_size == 0) {
-        return false;
+        return nullptr;
     }
-    out.body.assign(body, body_size);
-    out.etag.assign(etag, etag_size);
-    return true;
+    return std::make_shared<RenderedConfig>(RenderedConfig{{body, body_size}, {etag, etag_size}});
 }
 
-void Zone::store_config(const Uuid& workspace, const CachedConfig& config, std::uint64_t generation,
+void Zone::store_config(const Uuid& workspace, const RenderedConfig& config, std::uint64_t generation,
                         std::int64_t now) noexcept {
     if (config.body.size() > longest_config || config.etag.size() > sizeof ConfigEntry::etag) {
         return;

@@ -2,8 +2,8 @@
 //
 // Fixed tables, no pointers, nothing that needs a destructor: principals by token digest, digests known to be nobody,
 // rate-limit logs, rendered configs, and the generations that say whether a cached row still holds. One lock for all
-// of it, held for well under a microsecond and never across a wait. What is being written carries a mark: when a worker is
-// killed in the middle, the next one to lock finds the mark and clears it.
+// of it, held for well under a microsecond and never across a wait. What is being written carries a mark: when a worker
+// is killed in the middle, the next one to lock finds the mark and clears it.
 //
 // Times are milliseconds of the monotonic clock, which the processes of one host share.
 #pragma once
@@ -79,8 +79,9 @@ class Zone {
     void store_nobody(const CredentialKey& key, std::uint64_t generation, std::int64_t now) noexcept;
 
     // ---- configs
-    bool find_config(const Uuid& workspace, std::int64_t now, bool stale, CachedConfig& out) noexcept;
-    void store_config(const Uuid& workspace, const CachedConfig& config, std::uint64_t generation,
+    // Null: none. `kept` itself where the zone has the same.
+    CachedConfig find_config(const Uuid& workspace, std::int64_t now, bool stale, CachedConfig kept = nullptr);
+    void store_config(const Uuid& workspace, const RenderedConfig& config, std::uint64_t generation,
                       std::int64_t now) noexcept;
 
     // ---- assertions
@@ -92,10 +93,13 @@ class Zone {
     // ---- limits
     // A quota over this is logged in steps of window / 64, rounded up, and may be leased.
     static constexpr std::uint32_t exact_quota = 100;
-    // How long a lease may be used, in ms; limit_script.h counts the same. Where the quota is large, four seconds more
-    // or less to its window matter little, and a token that asks a few times a second would hardly use shorter ones.
-    static constexpr std::int64_t lease_time(std::uint32_t quota, std::uint32_t window) noexcept {
-        return quota >= 10000 && window >= 60000 ? 4000 : 1000;
+    // How long a lease may be used, in ms. Where the quota is large a few seconds more or less to its window matter
+    // little, and ten only while half of it is left; a token that asks a few times a second hardly uses shorter ones.
+    static constexpr std::uint16_t lease_time(std::uint32_t quota, std::uint32_t window, std::uint32_t left) noexcept {
+        if (quota < 10000 || window < 60000) {
+            return 1000;
+        }
+        return left >= quota / 2 ? 10000 : 4000;
     }
 
     // One limit of a request, in and out.
@@ -109,7 +113,8 @@ class Zone {
         std::int64_t reset_in = 0;         // out: ms until the oldest counted one leaves
         bool leased = false;               // out: Redis has admitted it beforehand
         bool ask = false;                  // out: Redis has to be asked
-        std::uint16_t want = 1;            // out: for how many
+        std::uint16_t want = 1;            // out: for how many ...
+        std::uint16_t lease = 0;           // ... and how long in ms, if for more than one
         std::uint16_t give_back = 0;       // out: unused of an expired lease ...
         std::int64_t lease_at = 0;         // ... logged in Redis at this time
 
@@ -121,8 +126,8 @@ class Zone {
             }
         }
     };
-    // Has the place of a key that will be asked for soon fetched. Limits of one row lie together, whatever their policies:
-    // find() does the same for those of a principal's own id.
+    // Has the place of a key that will be asked for soon fetched. Limits of one row lie together, whatever their
+    // policies: find() does the same for those of a principal's own id.
     void expect_limit(const LimitKey& key) const noexcept;
     enum class Outcome { admitted, denied, full };
     // All or none. `with_redis`: leases are looked at and asks filled in.

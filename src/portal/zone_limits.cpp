@@ -280,7 +280,8 @@ Zone::Outcome Zone::admit(Admission* admissions, std::size_t count, bool with_re
         if (entry.lease_left > 0 && now < entry.times.lease_until) {
             --entry.lease_left;
             admission.leased = true;
-            admission.tell(entry.known_remaining + entry.lease_left, std::max<std::int64_t>(entry.times.reset_at - now, 1));
+            admission.tell(entry.known_remaining + entry.lease_left,
+                           std::max<std::int64_t>(entry.times.reset_at - now, 1));
             continue;
         }
         admission.ask = true;
@@ -296,7 +297,12 @@ Zone::Outcome Zone::admit(Admission* admissions, std::size_t count, bool with_re
             } else if (entry.times.lease_until == 0) {
                 entry.lease_size = 2;
             }
-            const std::uint32_t cap = std::max(1u, admission.remaining / 16);
+            std::uint32_t left = admission.remaining;
+            if (entry.times.lease_until != 0) {
+                left = std::min(left, entry.known_remaining);   // Redis's log may be the fuller one
+            }
+            const std::uint32_t cap = std::max(1u, left / 16);
+            admission.lease = lease_time(admission.quota, admission.window, left);
             admission.want = std::uint16_t(std::min<std::uint32_t>(entry.lease_size, cap));
             if (admission.want > 1) {
                 entry.times.asking_until = now + ask_time;
@@ -335,8 +341,8 @@ void Zone::granted(const Admission& admission, std::uint16_t grant, std::uint32_
         entry->times.asking_until = 0;
         entry->lease_left = std::uint16_t(grant - 1);
         entry->times.lease_at = redis_at;
-        // counted in Redis at its own time plus lease_time, which is later than this
-        entry->times.lease_until = admission.admitted_at + lease_time(admission.quota, admission.window);
+        // counted in Redis at its own time plus as much, which is later than this
+        entry->times.lease_until = admission.admitted_at + admission.lease;
     }
 }
 

@@ -18,8 +18,8 @@ inline constexpr std::uint32_t nobody_count = 1u << 12;
 inline constexpr std::size_t cache_line = 64;
 
 // Credentials and limits lie in sets of eight entries, each in the way of its set that its place names where that is
-// free: most are found at the first look, and can be fetched before it. Entries fill whole cache lines and carry a mark of
-// their own.
+// free: most are found at the first look, and can be fetched before it. Entries fill whole cache lines and carry a mark
+// of their own.
 inline constexpr std::size_t ways = 8;
 
 struct alignas(cache_line) Zone::PrincipalEntry {
@@ -66,8 +66,8 @@ struct Zone::AssertionEntry {
     char text[longest_assertion];
 };
 
-// A limit's admissions as steps (time, how many): the newest inside the entry, older ones in a list of cells, so that an
-// admission touches no cell. Times are the low 32 bits of the clock: all are within one window of each other.
+// A limit's admissions as steps (time, how many): the newest inside the entry, older ones in a list of cells, so that
+// an admission touches no cell. Times are the low 32 bits of the clock: all are within one window of each other.
 struct Zone::Log {
     struct Step {
         std::uint16_t low, high, count;   // 6 bytes, no padding

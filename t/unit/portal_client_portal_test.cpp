@@ -54,15 +54,15 @@ TEST_F(ClientPortal, ConfigurationHasDefaultsAndChanges) {
         R"("secondary_color":"#1E40AF","welcome_message":"Welcome to your client portal!",)"
         R"("enabled_modules":["invoices","proposals","tasks"],"is_active":true,"allow_file_sharing":true,)"
         R"("show_activity_feed":true,"token_expiration_days":30}})";
-    EXPECT_EQ(config(mine).body, defaults);
+    EXPECT_EQ(config(mine)->body, defaults);
     EXPECT_EQ(change(mine, R"({"token_expiration_days":1})")["data"]["token_expiration_days"].integer(), 1);
     EXPECT_EQ(configs.bumped, std::vector<Uuid>{mine.workspace_id});
-    EXPECT_EQ(config(theirs).body, defaults);
-    std::string tag = config(theirs).etag;
+    EXPECT_EQ(config(theirs)->body, defaults);
+    std::string tag = config(theirs)->etag;
     change(mine, R"({"token_expiration_days":30,"portal_logo":"a/b.png"})");
     EXPECT_EQ(change(mine, R"({"is_active":false})")["data"]["portal_logo"].text(), "a/b.png");
     change(mine, R"({"is_active":true,"portal_logo":null})");
-    EXPECT_EQ(config(mine).etag, tag);
+    EXPECT_EQ(config(mine)->etag, tag);
     EXPECT_EQ(change(mine, R"({"primary_color":"#FFFF00","secondary_color":"#FEFEFE"})")["warnings"].size(), 2u);
     EXPECT_FALSE(change(mine, R"({"portal_name":"Plain"})")["warnings"].present());
     EXPECT_EQ(sql("SELECT count(DISTINCT type) FROM portal.events WHERE type = 'client_portal.config_updated' AND "
@@ -77,7 +77,7 @@ TEST_F(ClientPortal, AStaleConfigurationIsServedWithoutTheDatabase) {
     CachedConfig before = config(mine);
     postgres.kill();
     configs.fresh = false;
-    EXPECT_EQ(config(mine).body, before.body);
+    EXPECT_EQ(config(mine)->body, before->body);
     configs.entries.clear();
     EXPECT_THROW(config(mine), io::PostgresUnavailable);
 }

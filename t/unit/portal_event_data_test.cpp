@@ -117,7 +117,7 @@ TEST_F(EventData, OfTheConfiguration) {
     for (const char* body : {R"({"portal_name":"Ours","enabled_modules":["tasks"]})", R"({"portal_logo":"a/b.png"})"}) {
         auto input = ClientPortalConfigInput::parse(body, "application/json");
         run(change_client_portal_config(*portal, caller.workspace_id, std::move(input)));
-        const std::string config = run(find_client_portal_config(*portal, caller.workspace_id)).body;
+        const std::string config = run(find_client_portal_config(*portal, caller.workspace_id))->body;
         EXPECT_EQ("{\"data\":" + told("client_portal.config_updated") + "}", config);
     }
 }

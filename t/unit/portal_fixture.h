@@ -71,12 +71,12 @@ class FakeConfigs final : public ConfigCache {
     std::vector<Uuid> bumped;
     bool fresh = true;
 
-    std::optional<CachedConfig> find(const Uuid& workspace, bool stale) override {
+    CachedConfig find(const Uuid& workspace, bool stale) override {
         auto found = entries.find(workspace);
-        return found == entries.end() || !(fresh || stale) ? std::nullopt : std::optional(found->second);
+        return found == entries.end() || !(fresh || stale) ? nullptr : found->second;
     }
     std::uint64_t generation() override { return bumped.size(); }
-    void store(const Uuid& workspace, const CachedConfig& config, std::uint64_t) override {
+    void store(const Uuid& workspace, CachedConfig config, std::uint64_t) override {
         entries[workspace] = config;
     }
     void bump(const Uuid& id) override {

@@ -171,23 +171,33 @@ TEST_F(ZoneTest, KeepsTheRecentlyUsedWhenItIsFull) {
 
 TEST_F(ZoneTest, ServesAConfigUntilItsWorkspaceChanges) {
     const Uuid workspace = Uuid::random();
-    CachedConfig config;
     zone->store_config(workspace, {R"({"data":{}})", "\"etag\""}, zone->generation(), start);
-    ASSERT_TRUE(zone->find_config(workspace, start + 10, false, config));
-    EXPECT_EQ(config.body, R"({"data":{}})");
-    EXPECT_EQ(config.etag, "\"etag\"");
-    EXPECT_FALSE(zone->find_config(workspace, start + 2000, false, config));
-    EXPECT_TRUE(zone->find_config(workspace, start + 2000, true, config));
-    EXPECT_FALSE(zone->find_config(Uuid::random(), start, true, config));
+    const CachedConfig config = zone->find_config(workspace, start + 10, false);
+    ASSERT_NE(config, nullptr);
+    EXPECT_EQ(config->body, R"({"data":{}})");
+    EXPECT_EQ(config->etag, "\"etag\"");
+    EXPECT_EQ(zone->find_config(workspace, start + 2000, false), nullptr);
+    EXPECT_NE(zone->find_config(workspace, start + 2000, true), nullptr);
+    EXPECT_EQ(zone->find_config(Uuid::random(), start, true), nullptr);
     zone->bump(workspace);
-    EXPECT_FALSE(zone->find_config(workspace, start + 10, true, config));
+    EXPECT_EQ(zone->find_config(workspace, start + 10, true), nullptr);
+}
+
+TEST_F(ZoneTest, ACopyOfAConfigIsSharedWhileItIsTheSame) {
+    const Uuid workspace = Uuid::random();
+    zone->store_config(workspace, {"one", "\"1\""}, zone->generation(), start);
+    const CachedConfig kept = zone->find_config(workspace, start, false);
+    EXPECT_EQ(zone->find_config(workspace, start, false, kept), kept);
+    zone->bump(workspace);
+    EXPECT_EQ(zone->find_config(workspace, start, true, kept), nullptr);
+    zone->store_config(workspace, {"two", "\"2\""}, zone->generation(), start);
+    EXPECT_EQ(zone->find_config(workspace, start, false, kept)->body, "two");
 }
 
 TEST_F(ZoneTest, AConfigTooLongIsNotKept) {
     const Uuid workspace = Uuid::random();
-    CachedConfig config;
     zone->store_config(workspace, {std::string(Zone::longest_config + 1, 'x'), "e"}, zone->generation(), start);
-    EXPECT_FALSE(zone->find_config(workspace, start, false, config));
+    EXPECT_EQ(zone->find_config(workspace, start, false), nullptr);
 }
 
 TEST_F(ZoneTest, ForgetsWhatAKilledWriterLeft) {
