@@ -17,7 +17,7 @@ constexpr std::int64_t nobody_time = 1000;
 
 static_assert(std::is_trivially_copyable_v<Principal>);
 
-std::size_t way_of(std::uint64_t place) noexcept { return place % ways; }
+std::uint64_t second_place(std::uint64_t place) noexcept { return place * golden; }
 
 // Between low bits of times; the clocks of two workers may be a little apart.
 std::int32_t passed(std::uint32_t since, std::uint32_t until) noexcept { return std::int32_t(until - since); }
@@ -112,23 +112,35 @@ std::uint64_t Zone::place_of(std::string_view credential) noexcept {
     return std::hash<std::string_view>()(credential);
 }
 
-void Zone::expect_credential(std::uint64_t place) const noexcept {
-    prefetch(principal_set(place)[way_of(place)]);
-}
+void Zone::expect_credential(std::uint64_t place) const noexcept { prefetch(principal_set(place)); }
 
-Zone::PrincipalEntry* Zone::principal_set(std::uint64_t place) const noexcept {
-    return at<PrincipalEntry>(header().principals) + scaled(place, header().principal_sets) * ways;
+EntrySet<Zone::PrincipalEntry> Zone::principal_set(std::uint64_t place) const noexcept {
+    PrincipalEntry* entries = at<PrincipalEntry>(header().principals) + scaled(place, header().principal_sets) * ways;
+    return {entries, place % ways};
 }
 
 Zone::PrincipalEntry* Zone::find_principal(const CredentialKey& key) const noexcept {
-    PrincipalEntry* set = principal_set(key.place);
-    for (std::size_t tried = 0; tried < ways; ++tried) {
-        PrincipalEntry& entry = set[(way_of(key.place) + tried) % ways];
-        if (std::memcmp(entry.digest.data(), key.digest.data(), entry.digest.size()) == 0 && !entry.free()) {
-            return &entry;
+    for (const std::uint64_t place : {key.place, second_place(key.place)}) {
+        const EntrySet<PrincipalEntry> set = principal_set(place);
+        for (std::size_t tried = 0; tried < ways; ++tried) {
+            PrincipalEntry& entry = set[tried];
+            if (std::memcmp(entry.digest.data(), key.digest.data(), entry.digest.size()) == 0 && !entry.free()) {
+                return &entry;
+            }
         }
     }
     return nullptr;
+}
+
+// A free one, or the least recently used.
+Zone::PrincipalEntry& Zone::room_for_principal(std::uint64_t place) const noexcept {
+    const EntrySet<PrincipalEntry> set = principal_set(place);
+    if (auto* entry = free_entry(set, principal_set(second_place(place)), std::mem_fn(&PrincipalEntry::free))) {
+        return *entry;
+    }
+    return *std::min_element(set.entries, set.entries + ways, [](const PrincipalEntry& one, const PrincipalEntry& other) {
+        return passed(one.used_at, other.used_at) > 0;
+    });
 }
 
 // Whether one of the rows it rests on has changed.
@@ -182,13 +194,7 @@ void Zone::store(const CredentialKey& key, const Principal& principal, std::uint
     PrincipalEntry* entry = find_principal(key);
     const std::uint32_t touched_at = entry != nullptr ? entry->touched_at : time - touch_interval;
     if (entry == nullptr) {
-        PrincipalEntry* set = principal_set(key.place);
-        entry = &set[way_of(key.place)];
-        for (std::size_t way = 0; way < ways && !entry->free(); ++way) {
-            if (set[way].free() || passed(set[way].used_at, entry->used_at) > 0) {
-                entry = &set[way];
-            }
-        }
+        entry = &room_for_principal(key.place);
     }
     Marked writing(*entry);
     std::memcpy(entry->digest.data(), key.digest.data(), entry->digest.size());

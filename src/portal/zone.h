@@ -29,6 +29,9 @@ struct Freshness {
     std::int64_t stale = 30000;     // ms past the last time it was known good, with PostgreSQL gone
 };
 
+template <class Entry>
+struct EntrySet;
+
 class ZoneLock {
   public:
     virtual void lock() noexcept = 0;
@@ -171,10 +174,11 @@ class Zone {
     bool bumped_since(std::uint64_t generation, const Uuid& id) const noexcept;
     bool outdated(const PrincipalEntry& entry) const noexcept;
     Found judge(std::uint64_t generation, std::int64_t read_at, std::int64_t now) const noexcept;
-    PrincipalEntry* principal_set(std::uint64_t place) const noexcept;
+    EntrySet<PrincipalEntry> principal_set(std::uint64_t place) const noexcept;
     PrincipalEntry* find_principal(const CredentialKey& key) const noexcept;
+    PrincipalEntry& room_for_principal(std::uint64_t place) const noexcept;
     ConfigBucket& config_bucket(const Uuid& workspace) const noexcept;
-    LimitEntry* limit_set(std::uint64_t place) const noexcept;
+    EntrySet<LimitEntry> limit_set(std::uint64_t place) const noexcept;
     LimitEntry* find_limit(const LimitKey& key) const noexcept;
     LimitEntry* make_limit(const LimitKey& key, std::int64_t now) noexcept;
 

@@ -160,35 +160,30 @@ void Zone::Log::remove(Zone& zone, std::int64_t time) noexcept {
     }
 }
 
-// ---- the table: each key lies in its first set, or, where that was full, in its second
+// ---- the table
 
 namespace {
-
-constexpr std::uint64_t golden = 0x9e3779b97f4a7c15;   // spreads what is multiplied by it over the high bits
 
 // Without the first half, which a row's policies tell apart: its limits lie together.
 std::uint64_t first_place(const LimitKey& key) noexcept { return second_word(key.bytes.data()) * golden; }
 std::uint64_t second_place(const LimitKey& key) noexcept {
     return (second_word(key.bytes.data()) ^ first_word(key.bytes.data())) * golden;
 }
-std::size_t way_of(std::uint64_t place) noexcept { return (place >> 24) % ways; }
 
 }  // namespace
 
-Zone::LimitEntry* Zone::limit_set(std::uint64_t place) const noexcept {
-    return at<LimitEntry>(header().limits) + scaled(place, header().limit_sets) * ways;
+EntrySet<Zone::LimitEntry> Zone::limit_set(std::uint64_t place) const noexcept {
+    LimitEntry* entries = at<LimitEntry>(header().limits) + scaled(place, header().limit_sets) * ways;
+    return {entries, (place >> 24) % ways};
 }
 
-void Zone::expect_limit(const LimitKey& key) const noexcept {
-    const std::uint64_t place = first_place(key);
-    prefetch(limit_set(place)[way_of(place)]);
-}
+void Zone::expect_limit(const LimitKey& key) const noexcept { prefetch(limit_set(first_place(key))); }
 
 Zone::LimitEntry* Zone::find_limit(const LimitKey& key) const noexcept {
     for (const std::uint64_t place : {first_place(key), second_place(key)}) {
-        LimitEntry* set = limit_set(place);
+        const EntrySet<LimitEntry> set = limit_set(place);
         for (std::size_t tried = 0; tried < ways; ++tried) {
-            LimitEntry& entry = set[(way_of(place) + tried) % ways];
+            LimitEntry& entry = set[tried];
             if (entry.key.bytes == key.bytes && entry.mark == 0 && entry.window != 0) {
                 return &entry;
             }
@@ -198,27 +193,22 @@ Zone::LimitEntry* Zone::find_limit(const LimitKey& key) const noexcept {
 }
 
 Zone::LimitEntry* Zone::make_limit(const LimitKey& key, std::int64_t now) noexcept {
-    for (const std::uint64_t place : {first_place(key), second_place(key)}) {
-        LimitEntry* set = limit_set(place);
-        for (std::size_t tried = 0; tried < ways; ++tried) {
-            LimitEntry& entry = set[(way_of(place) + tried) % ways];
-            if (!entry.free(now)) {
-                continue;
-            }
-            recover(entry);
-            Marked writing(entry);
-            entry.log.clear(*this);
-            LimitEntry fresh{};
-            fresh.mark = entry.mark;
-            fresh.key = key;
-            fresh.times.newest = now;   // alive, though nothing is logged yet
-            fresh.window = 1;
-            fresh.lease_size = 1;
-            entry = fresh;
-            return &entry;
-        }
+    LimitEntry* entry = free_entry(limit_set(first_place(key)), limit_set(second_place(key)),
+                                   [now](const LimitEntry& each) { return each.free(now); });
+    if (entry == nullptr) {
+        return nullptr;
     }
-    return nullptr;
+    recover(*entry);
+    Marked writing(*entry);
+    entry->log.clear(*this);
+    LimitEntry fresh{};
+    fresh.mark = entry->mark;
+    fresh.key = key;
+    fresh.times.newest = now;   // alive, though nothing is logged yet
+    fresh.window = 1;
+    fresh.lease_size = 1;
+    *entry = fresh;
+    return entry;
 }
 
 // ---- admissions

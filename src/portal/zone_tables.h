@@ -17,9 +17,9 @@ inline constexpr std::uint32_t nobody_count = 1u << 12;
 
 inline constexpr std::size_t cache_line = 64;
 
-// Credentials and limits lie in sets of eight entries, each in the way of its set that its place names where that is
-// free: most are found at the first look, and can be fetched before it. Entries fill whole cache lines and carry a mark
-// of their own.
+// Credentials and limits lie in sets of eight entries, each in its first set or its second (free_entry() says which) and
+// there in the way that its place names where that was free. So most are found at the first look, and can be fetched
+// before it. Entries fill whole cache lines and carry a mark of their own.
 inline constexpr std::size_t ways = 8;
 
 struct alignas(cache_line) Zone::PrincipalEntry {
@@ -206,16 +206,52 @@ inline std::uint64_t first_word(const void* bytes) noexcept {
 inline std::uint64_t second_word(const void* bytes) noexcept {
     return first_word(static_cast<const char*>(bytes) + 8);
 }
+inline constexpr std::uint64_t golden = 0x9e3779b97f4a7c15;   // spreads what is multiplied by it over the high bits
 // An evenly spread number, to one below `count`.
 inline std::size_t scaled(std::uint64_t number, std::uint32_t count) noexcept {
     return std::size_t(std::uint64_t(std::uint32_t(number >> 32)) * count >> 32);
 }
 
+
+// One of a place's sets, from the way on that the place names.
 template <class Entry>
-void prefetch(const Entry& entry) noexcept {
-    for (std::size_t at = 0; at < sizeof entry; at += cache_line) {
-        __builtin_prefetch(reinterpret_cast<const char*>(&entry) + at);
+struct EntrySet {
+    Entry* entries;
+    std::size_t first;
+    Entry& operator[](std::size_t tried) const noexcept { return entries[(first + tried) % ways]; }
+};
+
+// Has it fetched, the first entry only.
+template <class Entry>
+void prefetch(const EntrySet<Entry>& set) noexcept {
+    for (std::size_t at = 0; at < sizeof(Entry); at += cache_line) {
+        __builtin_prefetch(reinterpret_cast<const char*>(&set[0]) + at);
     }
+}
+
+// Where a new entry goes: into its first set while more than half of that is free, else into the emptier of the two, so
+// that none is full before most are. nullptr: both are.
+template <class Entry, class IsFree>
+Entry* free_entry(const EntrySet<Entry>& one, const EntrySet<Entry>& other, IsFree is_free) noexcept {
+    struct Room {
+        Entry* entry = nullptr;
+        std::size_t count = 0;
+    };
+    const auto look = [&](const EntrySet<Entry>& set) {
+        Room room;
+        for (std::size_t tried = ways; tried-- > 0;) {
+            if (is_free(set[tried])) {
+                room = {&set[tried], room.count + 1};
+            }
+        }
+        return room;
+    };
+    const Room first = look(one);
+    if (first.count > ways / 2) {
+        return first.entry;
+    }
+    const Room second = look(other);
+    return second.count > first.count ? second.entry : first.entry;
 }
 
 }  // namespace portal

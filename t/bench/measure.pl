@@ -25,6 +25,8 @@ use constant {
     CUSTOMERS   => 1000,
 };
 my %TOKENS = (leases => 10_000, checks => 200_000, refused => 500, sessions => 200, auth => 10_000);
+# of the zone, as README's sizing has it
+my %SIZE = (leases => '32m', checks => '256m', refused => '32m', sessions => '32m', auth => '32m');
 my @SETTINGS = qw(leases checks refused sessions auth);
 my $CONFIG = '/api/v1/client-portal/config';
 
@@ -57,7 +59,7 @@ exit(@broken ? 1 : 0);
 # ---- servers and data
 
 sub servers {
-    my $t = PortalTest->new(workers => 1, nginx => 0, helper => 0, unsearched => 'it is measured', http => limit('client-portal', 60, '60s'),
+    my $t = PortalTest->new(workers => 1, nginx => 0, helper => 0, unsearched => 'it is measured', http => settings($chosen[0], 60, '60s'),
         conf => <<'CONF');
 daemon off;
 user root;
@@ -72,7 +74,6 @@ http {
     client_body_temp_path %%DIR%%/tmp/body;
     root %%DIR%%/html;
 
-    portal_zone portal:512m;
     portal_cache 1h;
     portal_postgres "%%POSTGRES%%" lookup=2;
     %%REDIS%%
@@ -155,12 +156,14 @@ sub make_data {
     $t->{workspace_id} = $workspaces[0]{id};
 }
 
-sub limit { my ($class, $quota, $window) = @_; "portal_rate_limit_class $class $quota $window;" }
+# A zone of the setting's own, and the limit of its tokens.
+sub settings {
+    my ($setting, $quota, $window) = @_;
+    return "portal_zone $setting:$SIZE{$setting}; portal_rate_limit_class client-portal $quota $window;";
+}
 
-# Another limit of the class in the same zone: tokens stay known.
-sub client_portal_limit {
-    my ($quota, $window) = @_;
-    my $http = limit('client-portal', $quota, $window);
+sub configure {
+    my $http = settings(@_);
     return if $t->{option}{http} eq $http;
     $t->{option}{http} = $http;
     $t->reload;
@@ -225,7 +228,7 @@ sub all_good {
 
 sub leases {
     heading('leases', "$TOKENS{leases} tokens, limit far away");
-    client_portal_limit(1_000_000, '60s');
+    configure('leases', 1_000_000, '60s');
     config_is_served('leases');
     warm_up('leases', $TOKENS{leases} * 3);
     my ($rate, $cpu) = beside_return_200('leases', \&all_good);
@@ -235,7 +238,7 @@ sub leases {
 
 sub checks {
     heading('checks', "$TOKENS{checks} tokens at 60 a minute, each well below");
-    client_portal_limit(60, '60s');
+    configure('checks', 60, '60s');
     config_is_served('checks');
     warm_up('checks', $TOKENS{checks});
     my ($rate, $cpu) = beside_return_200('checks', \&all_good);
@@ -245,7 +248,7 @@ sub checks {
 
 sub refused {
     heading('refused', 'tokens already denied');
-    client_portal_limit(60, '1h');
+    configure('refused', 60, '1h');
     my $denied = 0;
     for (1 .. 10) {
         my $run = load_of('refused', $CONFIG, 1);
@@ -262,6 +265,7 @@ sub refused {
 
 sub sessions {
     heading('sessions', 'POST customer-sessions beside pgbench, ' . CONNECTIONS . ' clients each');
+    configure('sessions', 60, '60s');
     my $bodies = "$t->{dir}/bodies";
     my $path = '/api/customer-sessions/';
     load_of('sessions', $path, 1, bodies => $bodies);
@@ -283,6 +287,7 @@ sub sessions {
 
 sub auth {
     heading('auth', 'a static file with portal_auth beside the same without');
+    configure('auth', 60, '60s');
     warm_up('auth', $TOKENS{auth}, '/guarded/file.html');
     my (@open, @guarded);
     for (1 .. $rounds) {
