@@ -471,9 +471,15 @@ exchange_t::send_headers(const portal::http::Response &response) noexcept
         return NGX_ERROR;
     }
 
-    for (auto &each : response.headers) {
+    /* the access log is written when this exchange is gone: copies */
 
-        /* the access log is written when this exchange is gone */
+    if (!response.etag.empty()
+        && ngx_portal_copy_header(r_, "ETag", response.etag) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    for (auto &each : response.headers) {
 
         if (ngx_portal_copy_header(r_, each.name, each.value) != NGX_OK) {
             return NGX_ERROR;

@@ -19,21 +19,13 @@ using http::Response;
 
 // ---- GET and PATCH /config
 
-Response config_response(const Call& call, CachedConfig config) {
-    Response response;
-    response.with("ETag", config->etag);
-    if (http::etag_matches(call.request.header("if-none-match"), config->etag)) {
-        response.status = 304;
-    } else {
-        response.text = config->body;
-        response.owner = std::move(config);
-    }
-    return response;
+Response config_response(const Call& call, const CachedConfig& config) {
+    return http::tagged_response(call.request, config->body, config->etag, config);
 }
 
 io::Task<Response> read_config(Call& call) {
     CachedConfig config = co_await find_client_portal_config(call.portal, call.caller.workspace_id);
-    co_return config_response(call, std::move(config));
+    co_return config_response(call, config);
 }
 
 io::Task<Response> get_config(Call& call) {
@@ -41,7 +33,7 @@ io::Task<Response> get_config(Call& call) {
     if (config == nullptr) {
         return read_config(call);
     }
-    return io::Task<Response>::ready(config_response(call, std::move(config)));
+    return io::Task<Response>::ready(config_response(call, config));
 }
 
 io::Task<Response> change_config(Call& call) {

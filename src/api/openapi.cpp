@@ -84,13 +84,8 @@ const OpenApi& openapi_of(Groups groups, const std::string& base_url) {
 
 io::Task<Response> get_openapi(Call& call) {
     const OpenApi& document = openapi_of(call.groups, call.portal.settings.base_url);
-    Response response;
-    if (http::etag_matches(call.request.header("if-none-match"), document.etag)) {
-        response.status = 304;
-    } else {
-        response.body = document.body;
-    }
-    response.with("ETag", document.etag).with("Cache-Control", "no-cache");
+    Response response = http::tagged_response(call.request, document.body, document.etag);
+    response.with("Cache-Control", "no-cache");
     co_return response;
 }
 

@@ -26,4 +26,17 @@ bool etag_matches(std::optional<std::string_view> if_none_match, std::string_vie
     return false;
 }
 
+Response tagged_response(const Request& request, std::string_view body, std::string_view etag,
+                         std::shared_ptr<const void> owner) {
+    Response response;
+    if (etag_matches(request.header("if-none-match"), etag)) {
+        response.status = 304;
+    } else {
+        response.text = body;
+    }
+    response.etag = etag;
+    response.owner = std::move(owner);
+    return response;
+}
+
 }  // namespace portal::http

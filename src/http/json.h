@@ -79,6 +79,8 @@ void append_json(std::string& out, std::string_view text);
 // An object that is only written: text from the start, where a Json would be a tree first. Names need no escapes.
 class JsonText {
   public:
+    JsonText() { text_.reserve(1000); }   // most answers' length: it does not grow step by step
+
     template <class Value>
     JsonText& set(std::string_view name, const Value& value) {
         begin(name);

@@ -24,6 +24,7 @@ struct Response {
     std::string body;                                   // empty: no Content-Type is sent
     std::string_view text;                              // sent where body is empty: it outlives all answers, or
     std::shared_ptr<const void> owner;                  // ... lies in this
+    std::string_view etag;                              // likewise; empty: none
     std::string_view content_type = "application/json";
     Headers headers;
     RateLimit limit;                                    // told in headers of its own

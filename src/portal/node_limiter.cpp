@@ -83,13 +83,15 @@ LimitKey NodeLimiter::text_key(const Policy& policy, std::string_view text) cons
     return key;
 }
 
-void NodeLimiter::prepare(const Limits& limits, Zone::Admission* admissions) const {
+NodeLimiter::Admissions NodeLimiter::prepare(const Limits& limits) const {
+    Admissions admissions(limits.size());
     for (std::size_t index = 0; index < limits.size(); ++index) {
         const Policy& policy = resolve(*limits[index].policy);
         admissions[index].key = limits[index].key;
         admissions[index].quota = policy.quota;
         admissions[index].window = counted_window(policy);
     }
+    return admissions;
 }
 
 void NodeLimiter::refuse(Verdict& verdict, const Policy& policy, const Zone::Admission& admission) const {
@@ -110,7 +112,7 @@ void NodeLimiter::refuse_unavailable(Verdict& verdict, Counter why) const {
 }
 
 // Of several limits the headers tell of the one with the least remaining.
-void NodeLimiter::tell(Verdict& verdict, Limits& limits, const Zone::Admission* admissions) const {
+void NodeLimiter::tell(Verdict& verdict, Limits& limits, const Admissions& admissions) const {
     zone_.count(verdict.degraded ? Counter::limiter_degraded : Counter::limiter_admitted);
     std::size_t least = 0;
     for (std::size_t index = 0; index < limits.size(); ++index) {
@@ -150,7 +152,8 @@ io::Task<Verdict> NodeLimiter::decide(Limits limits, bool fails_closed) {
     using Decided = io::Task<Verdict>;
     Pending pending;
     Verdict& verdict = pending.verdict;
-    prepare(limits, pending.admissions);
+    Admissions& admissions = pending.admissions;
+    admissions = prepare(limits);
     const bool with_redis = redis_ != nullptr && redis_->available();
     verdict.degraded = redis_ != nullptr && !with_redis;
     if (verdict.degraded && fails_closed) {
@@ -160,20 +163,20 @@ io::Task<Verdict> NodeLimiter::decide(Limits limits, bool fails_closed) {
 
     std::size_t deciding = 0;
     const Zone::Outcome outcome =
-        zone_.admit(pending.admissions, limits.size(), with_redis, monotonic_ms(), deciding);
+        zone_.admit(admissions.data(), admissions.size(), with_redis, monotonic_ms(), deciding);
     if (outcome == Zone::Outcome::denied) {
-        refuse(verdict, resolve(*limits[deciding].policy), pending.admissions[deciding]);
+        refuse(verdict, resolve(*limits[deciding].policy), admissions[deciding]);
         return Decided::ready(std::move(verdict));
     }
     if (outcome == Zone::Outcome::full) {
         refuse_unavailable(verdict, Counter::limiter_full);
         return Decided::ready(std::move(verdict));
     }
-    const bool asks = std::any_of(pending.admissions, pending.admissions + limits.size(),
+    const bool asks = std::any_of(admissions.begin(), admissions.end(),
                                   [](const Zone::Admission& admission) { return admission.ask; });
     if (!asks) {
         zone_.count(Counter::lease_hits);
-        tell(verdict, limits, pending.admissions);
+        tell(verdict, limits, admissions);
         return Decided::ready(std::move(verdict));
     }
     pending.limits = std::move(limits);

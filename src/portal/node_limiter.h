@@ -25,10 +25,11 @@ class NodeLimiter final : public Limiter {
     LimitKey text_key(const Policy& policy, std::string_view text) const override;
 
   private:
+    using Admissions = std::vector<Zone::Admission, io::FrameAllocator<Zone::Admission>>;   // of each limit
     // What the zone has admitted and Redis is still to be asked about.
     struct Pending {
         Limits limits;
-        Zone::Admission admissions[RedisLog::most_limits];
+        Admissions admissions;
         Verdict verdict;
         bool fails_closed = false;
     };
@@ -42,9 +43,9 @@ class NodeLimiter final : public Limiter {
     void withdraw(const Pending& pending) const;
     void refuse_unavailable(Verdict& verdict, Counter why) const;
     const Policy& resolve(const Policy& policy) const noexcept;
-    void prepare(const Limits& limits, Zone::Admission* admissions) const;
+    Admissions prepare(const Limits& limits) const;
     void refuse(Verdict& verdict, const Policy& policy, const Zone::Admission& admission) const;
-    void tell(Verdict& verdict, Limits& limits, const Zone::Admission* admissions) const;
+    void tell(Verdict& verdict, Limits& limits, const Admissions& admissions) const;
 
     Zone& zone_;
     io::Redis* redis_;
