@@ -23,13 +23,9 @@ std::int64_t milliseconds_of(const Policy& policy) { return std::int64_t(policy.
 // apart in truth: one more millisecond keeps the limit literal.
 std::uint32_t counted_window(const Policy& policy) { return policy.window * 1000 + 1; }
 
-// Read without asking the processor's counter: at most this much behind, on any kernel.
-constexpr std::int64_t coarse_lag = 10;
-std::int64_t unix_ms_at_least() noexcept { return milliseconds(CLOCK_REALTIME_COARSE) + coarse_lag; }
-
 // `reset_in` in milliseconds.
 http::RateLimit told(const Policy& policy, std::uint32_t remaining, std::int64_t reset_in) {
-    return {policy.name, policy.quota, policy.window, remaining, seconds_up(unix_ms_at_least() + reset_in), seconds_up(reset_in)};
+    return {policy.name, policy.quota, policy.window, remaining, seconds_up(unix_ms() + reset_in), seconds_up(reset_in)};
 }
 
 // Tells policies apart in keys made of a row's id.
@@ -44,7 +40,11 @@ std::uint64_t name_hash(std::string_view name) {
 }  // namespace
 
 std::int64_t monotonic_ms() noexcept { return milliseconds(CLOCK_MONOTONIC); }
-std::int64_t unix_ms() noexcept { return milliseconds(CLOCK_REALTIME); }
+
+std::int64_t unix_ms() noexcept {
+    constexpr std::int64_t coarse_lag = 10;   // the longest tick of any kernel
+    return milliseconds(CLOCK_REALTIME_COARSE) + coarse_lag;
+}
 
 NodeLimiter::NodeLimiter(io::Loop& loop, Zone& zone, io::Redis* redis, const Secrets& secrets,
                          const std::vector<Policy>& overrides)

@@ -55,6 +55,6 @@ class NodeLimiter final : public Limiter {
 };
 
 std::int64_t monotonic_ms() noexcept;
-std::int64_t unix_ms() noexcept;
+std::int64_t unix_ms() noexcept;   // read without asking the processor's counter: never behind, a few ms ahead
 
 }  // namespace portal

@@ -76,8 +76,8 @@ class RedisLog : private io::Posted {
     char group_of(Batch& batch, std::uint32_t quota, std::uint32_t window);
     void put_field(Batch& batch, const LimitKey& key);
     void put_exact(Batch& batch, const Zone::Admission& admission);
-    void put(Batch& batch, const LimitKey& key, std::uint32_t quota, std::uint32_t window, std::uint16_t want, std::uint16_t lease,
-             std::uint16_t back, std::int64_t back_at);
+    void put(Batch& batch, const LimitKey& key, std::uint32_t quota, std::uint32_t window, std::uint16_t want,
+             std::uint16_t lease, std::uint16_t back, std::int64_t back_at);
     bool send(Batch& batch, bool with_text);
     void recycle(Batch& batch) noexcept;
 

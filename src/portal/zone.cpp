@@ -120,16 +120,10 @@ EntrySet<Zone::PrincipalEntry> Zone::principal_set(std::uint64_t place) const no
 }
 
 Zone::PrincipalEntry* Zone::find_principal(const CredentialKey& key) const noexcept {
-    for (const std::uint64_t place : {key.place, second_place(key.place)}) {
-        const EntrySet<PrincipalEntry> set = principal_set(place);
-        for (std::size_t tried = 0; tried < ways; ++tried) {
-            PrincipalEntry& entry = set[tried];
-            if (std::memcmp(entry.digest.data(), key.digest.data(), entry.digest.size()) == 0 && !entry.free()) {
-                return &entry;
-            }
-        }
-    }
-    return nullptr;
+    const auto matches = [&](const PrincipalEntry& entry) {
+        return std::memcmp(entry.digest.data(), key.digest.data(), entry.digest.size()) == 0 && !entry.free();
+    };
+    return find_entry(principal_set(key.place), principal_set(second_place(key.place)), matches);
 }
 
 // A free one, or the least recently used.
@@ -138,9 +132,10 @@ Zone::PrincipalEntry& Zone::room_for_principal(std::uint64_t place) const noexce
     if (auto* entry = free_entry(set, principal_set(second_place(place)), std::mem_fn(&PrincipalEntry::free))) {
         return *entry;
     }
-    return *std::min_element(set.entries, set.entries + ways, [](const PrincipalEntry& one, const PrincipalEntry& other) {
+    const auto older = [](const PrincipalEntry& one, const PrincipalEntry& other) {
         return passed(one.used_at, other.used_at) > 0;
-    });
+    };
+    return *std::min_element(set.entries, set.entries + ways, older);
 }
 
 // Whether one of the rows it rests on has changed.

@@ -180,16 +180,9 @@ EntrySet<Zone::LimitEntry> Zone::limit_set(std::uint64_t place) const noexcept {
 void Zone::expect_limit(const LimitKey& key) const noexcept { prefetch(limit_set(first_place(key))); }
 
 Zone::LimitEntry* Zone::find_limit(const LimitKey& key) const noexcept {
-    for (const std::uint64_t place : {first_place(key), second_place(key)}) {
-        const EntrySet<LimitEntry> set = limit_set(place);
-        for (std::size_t tried = 0; tried < ways; ++tried) {
-            LimitEntry& entry = set[tried];
-            if (entry.key.bytes == key.bytes && entry.mark == 0 && entry.window != 0) {
-                return &entry;
-            }
-        }
-    }
-    return nullptr;
+    return find_entry(limit_set(first_place(key)), limit_set(second_place(key)), [&](const LimitEntry& entry) {
+        return entry.key.bytes == key.bytes && entry.mark == 0 && entry.window != 0;
+    });
 }
 
 Zone::LimitEntry* Zone::make_limit(const LimitKey& key, std::int64_t now) noexcept {

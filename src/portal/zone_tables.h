@@ -17,9 +17,9 @@ inline constexpr std::uint32_t nobody_count = 1u << 12;
 
 inline constexpr std::size_t cache_line = 64;
 
-// Credentials and limits lie in sets of eight entries, each in its first set or its second (free_entry() says which) and
-// there in the way that its place names where that was free. So most are found at the first look, and can be fetched
-// before it. Entries fill whole cache lines and carry a mark of their own.
+// Credentials and limits lie in sets of eight entries, each in its first set or its second (free_entry() says which)
+// and there in the way that its place names where that was free. So most are found at the first look, and can be
+// fetched before it. Entries fill whole cache lines and carry a mark of their own.
 inline constexpr std::size_t ways = 8;
 
 struct alignas(cache_line) Zone::PrincipalEntry {
@@ -212,7 +212,6 @@ inline std::size_t scaled(std::uint64_t number, std::uint32_t count) noexcept {
     return std::size_t(std::uint64_t(std::uint32_t(number >> 32)) * count >> 32);
 }
 
-
 // One of a place's sets, from the way on that the place names.
 template <class Entry>
 struct EntrySet {
@@ -227,6 +226,19 @@ void prefetch(const EntrySet<Entry>& set) noexcept {
     for (std::size_t at = 0; at < sizeof(Entry); at += cache_line) {
         __builtin_prefetch(reinterpret_cast<const char*>(&set[0]) + at);
     }
+}
+
+// The entry that is looked for; nullptr: it is in neither set.
+template <class Entry, class Matches>
+Entry* find_entry(const EntrySet<Entry>& one, const EntrySet<Entry>& other, Matches matches) noexcept {
+    for (const EntrySet<Entry>* set : {&one, &other}) {
+        for (std::size_t tried = 0; tried < ways; ++tried) {
+            if (matches((*set)[tried])) {
+                return &(*set)[tried];
+            }
+        }
+    }
+    return nullptr;
 }
 
 // Where a new entry goes: into its first set while more than half of that is free, else into the emptier of the two, so

@@ -59,7 +59,8 @@ exit(@broken ? 1 : 0);
 # ---- servers and data
 
 sub servers {
-    my $t = PortalTest->new(workers => 1, nginx => 0, helper => 0, unsearched => 'it is measured', http => settings($chosen[0], 60, '60s'),
+    my $t = PortalTest->new(workers => 1, nginx => 0, helper => 0, unsearched => 'it is measured',
+        http => settings($chosen[0], 60, '60s'),
         conf => <<'CONF');
 daemon off;
 user root;
